@@ -68,6 +68,12 @@ class World(Protocol):
         """Calls `listener` for every write from now on. Returns what ends the subscription."""
 
     def event(
-        self, regarding: Object, *, type: str, reason: str, message: str, component: str
+        self,
+        regarding: Object,
+        *,
+        type: str,  # noqa: A002  the field's own name
+        reason: str,
+        message: str,
+        component: str,
     ) -> None:
         """Records a Kubernetes Event (`type` is Normal or Warning), aggregated by the world."""
