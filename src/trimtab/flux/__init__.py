@@ -1,1 +1,33 @@
+"""The Flux dialect: its custom resources in, its statuses out, the common engine between.
 
+The controllers are loaded when they are first used: a command that only reads statuses does not
+pay for them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from trimtab.flux.summary import summary
+
+if TYPE_CHECKING:
+    from trimtab.flux.artifacts import ArtifactStore
+    from trimtab.flux.controllers import controllers
+    from trimtab.flux.crds import crds
+    from trimtab.flux.deps import Deps
+
+__all__ = ["ArtifactStore", "Deps", "controllers", "crds", "summary"]
+
+_HOMES = {
+    "ArtifactStore": "artifacts",
+    "Deps": "deps",
+    "controllers": "controllers",
+    "crds": "crds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,130 @@
+"""GitRepository: a repository at an interval becomes an artifact (spec/flux.md 2.1, 2.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from trimtab.errors import TrimtabError
+from trimtab.flux.artifacts import Artifact
+from trimtab.flux.conditions import StatusDraft
+from trimtab.flux.deps import Deps
+from trimtab.flux.errors import NotYet, Stalled
+from trimtab.flux.kinds import GIT_REPOSITORY
+from trimtab.flux.lifecycle import Kind, Success, duration_field
+from trimtab.flux.references import git_credentials
+from trimtab.runtime import Context
+from trimtab.sources import GitRef, Snapshot, SourceSpec
+
+__all__ = ["KIND", "revision_of", "source_spec"]
+
+# Honouring half of a security feature is worse than refusing it.
+_REFUSED: Final = ("verify", "include", "recurseSubmodules", "proxySecretRef", "serviceAccountName")
+_NOT_HONOURED: Final = ("ignore", "sparseCheckout")
+
+
+async def source_spec(deps: Deps, obj: dict[str, Any]) -> SourceSpec:
+    """Where a GitRepository points, with its credentials.
+
+    Raises `Stalled` for what cannot work, `NotYet` when the Secret is missing.
+    """
+    spec = obj["spec"]
+    for field in _REFUSED:
+        if spec.get(field):
+            raise Stalled(f"spec.{field} is not supported yet", reason="FeatureNotSupported")
+    if spec.get("provider", "generic") != "generic":
+        raise Stalled(
+            f"spec.provider {spec['provider']} is not supported yet", reason="FeatureNotSupported"
+        )
+    ref = spec.get("ref") or {}
+    fields = {
+        name: str(ref.get(name) or "") for name in ("branch", "tag", "semver", "name", "commit")
+    }
+    if not any(fields.values()):
+        fields["branch"] = "master"
+    secret = (spec.get("secretRef") or {}).get("name")
+    credentials = None
+    if secret:
+        namespace = obj["metadata"]["namespace"]
+        credentials = await git_credentials(deps.client, namespace, secret, spec["url"])
+    return SourceSpec(kind="git", url=spec["url"], ref=GitRef(**fields), credentials=credentials)
+
+
+def revision_of(snapshot: Snapshot) -> str:
+    """`main@sha1:<40 hex>`, or `sha1:<40 hex>` for a commit alone (spec/flux.md 2.1)."""
+    algorithm = "sha256" if len(snapshot.revision) == 64 else "sha1"
+    commit = f"{algorithm}:{snapshot.revision}"
+    return f"{snapshot.label}@{commit}" if snapshot.label else commit
+
+
+async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: StatusDraft) -> Success:
+    interval = duration_field(obj, "interval")
+    timeout = duration_field(obj, "timeout", 60.0)
+    draft.not_honoured([f"spec.{name}" for name in _NOT_HONOURED if obj["spec"].get(name)])
+    spec = await source_spec(deps, obj)
+    snapshot = await _fetch(deps, spec, draft, timeout)
+    revision = revision_of(snapshot)
+    known = draft.fields.get("artifact") or {}
+    message = f"stored artifact for revision '{revision}'"
+    if known.get("revision") == revision and deps.artifacts.holds(str(known.get("path") or "")):
+        _stored(draft, message)
+        return Success("Succeeded", message, interval)
+    meta = obj["metadata"]
+    artifact = deps.artifacts.store(
+        "gitrepository",
+        meta["namespace"],
+        meta["name"],
+        snapshot.revision,
+        deps.sources.tree(snapshot),
+    )
+    draft.fields["artifact"] = _artifact_status(deps, artifact, revision)
+    _stored(draft, message)
+    return Success("NewArtifact", _news(snapshot, revision), interval, changed=True)
+
+
+async def _fetch(deps: Deps, spec: SourceSpec, draft: StatusDraft, timeout: float) -> Snapshot:
+    try:
+        async with asyncio.timeout(timeout):
+            return await deps.sources.snapshot(spec, fresh=True)
+    except TimeoutError:
+        error: TrimtabError = NotYet(f"timed out after {timeout:g} s", reason="GitOperationFailed")
+    except TrimtabError as caught:
+        error = caught
+    reason = "AuthenticationFailed" if error.reason == "AuthFailed" else "GitOperationFailed"
+    message = f"failed to checkout and determine revision: {error}"
+    draft.set("FetchFailed", "True", reason, message)
+    raise NotYet(message, reason=reason, hint=error.hint) from error
+
+
+def _stored(draft: StatusDraft, message: str) -> None:
+    draft.drop("FetchFailed", "ArtifactOutdated", "StorageOperationFailed")
+    draft.set("ArtifactInStorage", "True", "Succeeded", message)
+
+
+def _artifact_status(deps: Deps, artifact: Artifact, revision: str) -> dict[str, Any]:
+    return {
+        "revision": revision,
+        "path": artifact.path,
+        "url": deps.artifacts.url(artifact),
+        "digest": artifact.digest,
+        "size": artifact.size,
+        "lastUpdateTime": deps.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _news(snapshot: Snapshot, revision: str) -> str:
+    title = snapshot.message.strip().splitlines()[0] if snapshot.message.strip() else ""
+    return f"stored artifact for commit '{title}'" if title else f"stored artifact for '{revision}'"
+
+
+async def _finalize(deps: Deps, obj: dict[str, Any]) -> None:
+    meta = obj["metadata"]
+    deps.artifacts.remove("gitrepository", meta["namespace"], meta["name"])
+
+
+KIND: Final = Kind(
+    gk=GIT_REPOSITORY,
+    retry_s=lambda obj: duration_field(obj, "interval"),
+    reconcile=_reconcile,
+    finalize=_finalize,
+)
