@@ -18,7 +18,7 @@ from trimtab.kube.discovery import (
     legacy_resources,
     parse_aggregated,
 )
-from trimtab.kube.errors import ApiError, Malformed
+from trimtab.kube.errors import ApiError, InternalError, Malformed, ServiceUnavailable
 from trimtab.kube.ports import Clock
 from trimtab.kube.transport import Response
 
@@ -98,13 +98,15 @@ class DiscoverySource:
                 for group in document.get("groups") or []
                 for version in _preferred_first(group)
             ]
-        answers = await asyncio.gather(*(self._read(p, "application/json", "") for p in paths))
-        found: list[Resource] = []
-        for answer in answers:
-            # A group whose own server is away answers 404 or an error: the others still count.
-            if answer.status == 200:
-                found.extend(legacy_resources(_object(answer)))
-        return found
+        lists = await asyncio.gather(*(self._legacy_group(path) for path in paths))
+        return [resource for found in lists for resource in found]
+
+    async def _legacy_group(self, path: str) -> list[Resource]:
+        try:
+            answer = await self._read(path, "application/json", "")
+        except (ServiceUnavailable, InternalError):
+            return []  # the group's own server is away: the other groups still count
+        return legacy_resources(_object(answer)) if answer.status == 200 else []
 
 
 def _preferred_first(group: dict[str, Any]) -> list[dict[str, Any]]:

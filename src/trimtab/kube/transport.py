@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 from yarl import URL
 
 from trimtab.kube.connection import Connection, ssl_context
@@ -171,7 +172,7 @@ class AioTransport:
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         credential = await self._credential()
-        sent = dict(headers)
+        sent = CIMultiDict(headers)
         if credential.authorization:
             sent["Authorization"] = credential.authorization
         if self._session is None:
