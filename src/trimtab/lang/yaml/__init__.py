@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from trimtab.lang.yaml.errors import YamlError, YamlLimitError
+from trimtab.lang.yaml.places import place
 from trimtab.lang.yaml.reader import Document, Limits, load, load_all
+from trimtab.lang.yaml.scalars import plain as scalar
 from trimtab.lang.yaml.writer import dump, dump_all
 
 __all__ = [
@@ -15,4 +17,6 @@ __all__ = [
     "dump_all",
     "load",
     "load_all",
+    "place",
+    "scalar",
 ]
