@@ -11,6 +11,7 @@ from trimtab.objects.identity import (
     split_api_version,
 )
 from trimtab.objects.schema import MISSING, UNTYPED, Schema
+from trimtab.objects.schemas import SchemaSet, UnknownMinor
 
 __all__ = [
     "GVK",
@@ -19,6 +20,8 @@ __all__ = [
     "GroupKind",
     "ObjectKey",
     "Schema",
+    "SchemaSet",
+    "UnknownMinor",
     "api_version",
     "gvk_of",
     "key_of",
