@@ -36,7 +36,11 @@ def test_what_is_no_id_is_skipped(text):
 def test_an_inventory_is_sorted_and_keeps_versions():
     objects = [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b", "namespace": "n"}},
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "n"}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "a", "namespace": "n"},
+        },
     ]
     assert inventory_of(objects) == {
         "entries": [{"id": "n_a_apps_Deployment", "v": "v1"}, {"id": "n_b__Service", "v": "v1"}]
