@@ -7,6 +7,7 @@ from trimtab.cluster.simulation.clock import Clock, ManualClock, RealClock, Scal
 from trimtab.cluster.simulation.kit import Delays
 from trimtab.cluster.simulation.runner import LiveLock
 from trimtab.cluster.simulation.simulation import Simulation, start
+from trimtab.cluster.simulation.stages import Stage
 
 __all__ = [
     "Clock",
@@ -18,6 +19,7 @@ __all__ = [
     "RealClock",
     "ScaledClock",
     "Simulation",
+    "Stage",
     "World",
     "clock_of",
     "start",

@@ -6,10 +6,11 @@ from collections import Counter
 
 from trimtab.cluster.simulation.api import Object
 from trimtab.cluster.simulation.cache import controller_of
+from trimtab.cluster.simulation.claim import claim
 from trimtab.cluster.simulation.conditions import set_condition, without
 from trimtab.cluster.simulation.kinds import POD, REPLICA_SET
 from trimtab.cluster.simulation.kit import Kit, owner_reference
-from trimtab.cluster.simulation.labels import has_labels, matches, selects_all
+from trimtab.cluster.simulation.labels import has_labels, matches
 from trimtab.cluster.simulation.podspec import (
     available_in,
     deletion_rank,
@@ -21,40 +22,10 @@ from trimtab.cluster.simulation.podspec import (
 from trimtab.errors import TrimtabError
 from trimtab.objects.identity import ObjectKey, key_of
 
-__all__ = ["ReplicaSetController", "claim"]
+__all__ = ["ReplicaSetController"]
 
 COMPONENT = "replicaset-controller"
 _BURST = 500
-
-
-def claim(kit: Kit, owner: Object, *, api_version: str, kind: str) -> list[Object]:
-    """The Pods of `owner`: those it controls, orphans that its selector takes (adopted);
-    controlled ones that the selector no longer takes are released."""
-    selector = owner["spec"].get("selector")
-    uid = owner["metadata"]["uid"]
-    for pod in kit.cache.owned(uid, POD):
-        if not matches(selector, pod["metadata"].get("labels") or {}) and not is_terminating(pod):
-            kit.edit(pod, lambda fresh: _release(fresh, uid))
-    if not is_terminating(owner) and not selects_all(selector):
-        _adopt(kit, owner, owner_reference(owner, api_version=api_version, kind=kind))
-    return kit.cache.owned(uid, POD)
-
-
-def _adopt(kit: Kit, owner: Object, reference: Object) -> None:
-    selector = owner["spec"].get("selector")
-    for pod in kit.orphans(owner["metadata"]["namespace"]):
-        if is_active(pod) and matches(selector, pod["metadata"].get("labels") or {}):
-            kit.edit(pod, lambda fresh: _take(fresh, reference))
-
-
-def _take(pod: Object, reference: Object) -> None:
-    meta = pod["metadata"]
-    meta["ownerReferences"] = [*(meta.get("ownerReferences") or ()), reference]
-
-
-def _release(pod: Object, uid: str) -> None:
-    meta = pod["metadata"]
-    meta["ownerReferences"] = [r for r in meta["ownerReferences"] if r.get("uid") != uid]
 
 
 class ReplicaSetController:

@@ -17,6 +17,7 @@ __all__ = [
     "Set",
     "fence_of",
     "new_set_size",
+    "pods_of",
     "proportional_sizes",
     "shrink_old_sets",
 ]
@@ -43,7 +44,8 @@ class Set(msgspec.Struct, frozen=True):
     created: str = ""
 
 
-def _pods(value: int | str, replicas: int, *, up: bool) -> int:
+def pods_of(value: int | str, replicas: int, *, up: bool) -> int:
+    """A number of Pods, or a percentage of `replicas`, rounded up or down."""
     if isinstance(value, int):
         return value
     share = int(value.rstrip("%")) * replicas
@@ -52,8 +54,8 @@ def _pods(value: int | str, replicas: int, *, up: bool) -> int:
 
 def fence_of(replicas: int, *, max_surge: int | str, max_unavailable: int | str) -> Fence:
     """The fence of a RollingUpdate; numbers or percentages of `replicas`."""
-    surge = _pods(max_surge, replicas, up=True)
-    unavailable = _pods(max_unavailable, replicas, up=False)
+    surge = pods_of(max_surge, replicas, up=True)
+    unavailable = pods_of(max_unavailable, replicas, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     if replicas == 0:
