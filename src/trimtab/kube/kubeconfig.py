@@ -7,7 +7,6 @@ Source: spec/controller-runtime.md 3.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -236,7 +235,7 @@ class _Reader:
         text = self._text(mapping, field, at)
         try:
             return base64.b64decode(text, validate=False).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise self._error(f"{at}.{field}", "is not base64 of a PEM text") from error
 
     def _error(self, field: str, problem: str, *, why: str = "", hint: str = "") -> ConfigError:

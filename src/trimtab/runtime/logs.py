@@ -24,6 +24,7 @@ _URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@\"']
 _URL_QUERY = re.compile(
     r"(?i)(?P<name>[?&](?:access_token|token|password|secret|signature|sig|x-amz-signature)=)[^&\s\"']+"
 )
+_SECRET_FIELD = re.compile(r"(?i)(password|passwd|token|secret|authorization|private_?key)$")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/@+*%~()\[\]-]+")
 
 
@@ -104,7 +105,10 @@ class Logger:
             return
         time = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         name = level.name.lower()
-        every = {**self._fields, **fields}
+        every = {
+            key: MASK if _SECRET_FIELD.search(key) else value
+            for key, value in {**self._fields, **fields}.items()
+        }
         secrets = tuple(self._secrets())
         if self._json:
             document: dict[str, Any] = {"time": time, "level": name, "message": message}
