@@ -18,7 +18,7 @@ from trimtab.sources.errors import (
     UrlInvalid,
 )
 from trimtab.sources.model import Credentials, GitRef, Snapshot, SourceSpec
-from trimtab.sources.paths import normalise
+from trimtab.sources.paths import join, normalise
 from trimtab.sources.tree import (
     ABSENT,
     Entry,
@@ -63,6 +63,7 @@ __all__ = [
     "Unreachable",
     "Unsupported",
     "UrlInvalid",
+    "join",
     "listing_id",
     "normalise",
     "redact",
