@@ -15,7 +15,7 @@ import msgspec
 from trimtab.cluster.simulation.api import Object, World
 from trimtab.cluster.simulation.cache import Cache
 from trimtab.cluster.simulation.clock import Clock, stamp
-from trimtab.cluster.simulation.kinds import POD
+from trimtab.cluster.simulation.kinds import POD, WATCHED
 from trimtab.cluster.simulation.runner import Queue, Runner
 from trimtab.errors import TrimtabError
 from trimtab.objects.identity import GroupKind, ObjectKey, gvk_of, key_of
@@ -59,7 +59,7 @@ class Kit:
         self.delays = delays
         self.runner = runner
         self.cache = Cache()
-        self._handlers: dict[GroupKind, list[Handler]] = {}
+        self._handlers: dict[GroupKind, list[Handler]] = {gk: [] for gk in WATCHED}
         self._any: list[Handler] = []
 
     # -- wiring ---------------------------------------------------------------------------------
@@ -76,6 +76,7 @@ class Kit:
         self._any.append(handler)
 
     def wants(self, gk: GroupKind) -> bool:
+        """Whether the cache holds objects of a kind."""
         return gk in self._handlers
 
     def observe(self, change: str, old: Object | None, new: Object) -> None:
