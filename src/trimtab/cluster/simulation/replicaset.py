@@ -78,6 +78,8 @@ class ReplicaSetController:
         missing = rs["spec"].get("replicas", 1) - len(active)
         if missing > 0:
             return self._grow(rs, min(missing, _BURST))
+        if not missing:
+            return None
         crowd = Counter(pod["spec"].get("nodeName") for pod in active if is_active(pod))
         ranked = sorted(
             active, key=lambda p: deletion_rank(p, neighbours=crowd[p["spec"].get("nodeName")])

@@ -1,7 +1,9 @@
 """Queues and timers of the simulated controllers: who runs next, and when.
 
 Controllers run round robin in the order they were added, keys in insertion order, one at a
-time, so two runs over one history make the same writes (spec/embedded-cluster.md 11).
+time, so two runs over one history make the same writes (spec/embedded-cluster.md 11). A turn is
+every key that waited when it began: a ReplicaSet then looks at a hundred started Pods once, not
+a hundred times.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ class Runner:
         self._settle_limit = settle_limit
         self._timers: list[tuple[float, int, Queue, ObjectKey]] = []
         self._sequence = 0
-        self._turn = 0
+        self._turn = -1
+        self._left = 0  # keys of the current turn still to do
         self._wake = asyncio.Event()
 
     def queue(self, name: str, reconcile: Callable[[ObjectKey], None]) -> Queue:
@@ -110,14 +113,24 @@ class Runner:
 
     def step(self) -> tuple[Queue, ObjectKey] | None:
         """One reconcile of the next queue in the round; None when all are empty."""
-        for offset in range(len(self.queues)):
-            queue = self.queues[(self._turn + offset) % len(self.queues)]
-            if queue.ready:
-                self._turn = (self._turn + offset + 1) % len(self.queues)
-                key = next(iter(queue.ready))
-                del queue.ready[key]
-                self._reconcile(queue, key)
-                return queue, key
+        queue = self._current()
+        if queue is None:
+            return None
+        self._left -= 1
+        key = next(iter(queue.ready))
+        del queue.ready[key]
+        self._reconcile(queue, key)
+        return queue, key
+
+    def _current(self) -> Queue | None:
+        """The queue whose turn it is, or the next with work; None when all are empty."""
+        if self._left > 0 and self.queues[self._turn].ready:
+            return self.queues[self._turn]
+        for offset in range(1, len(self.queues) + 1):
+            turn = (self._turn + offset) % len(self.queues)
+            if self.queues[turn].ready:
+                self._turn, self._left = turn, len(self.queues[turn].ready)
+                return self.queues[turn]
         return None
 
     def _reconcile(self, queue: Queue, key: ObjectKey) -> None:
