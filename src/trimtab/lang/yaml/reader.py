@@ -16,7 +16,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from trimtab.errors import Location
 from trimtab.lang.yaml import scalars
 from trimtab.lang.yaml.errors import YamlError, YamlLimitError
-from trimtab.lang.yaml.scalars import BadScalarError, Scalar, Timestamps
+from trimtab.lang.yaml.scalars import BadScalarError, Booleans, Scalar, Timestamps
 
 __all__ = ["Document", "Limits", "load", "load_all"]
 
@@ -51,15 +51,18 @@ def load_all(
     source: str = "<input>",
     limits: Limits = _DEFAULT,
     timestamps: Timestamps = "text",
+    booleans: Booleans = "true_false",
 ) -> list[Document]:
     """All documents of a text that hold something.
 
-    `timestamps="rfc3339"` writes an unquoted date as kustomize does (`2020-01-01T00:00:00Z`).
+    `timestamps="rfc3339"` writes an unquoted date as kustomize does (`2020-01-01T00:00:00Z`);
+    `booleans="yaml11"` takes `yes`, `on`, `n` ... for booleans, as kubectl does for plain
+    manifests and kustomize for its own file, and for JSON 6902 patches.
     Raises YamlError with line and column for bad YAML, repeated keys, values JSON cannot hold.
     Source: spec/rendering.md 2.
     """
     text = _text(data, source, limits)
-    builder = _Builder(source, limits, timestamps)
+    builder = _Builder(source, limits, timestamps, booleans)
     documents: list[Document] = []
     try:
         parser = _Composer(text, source, limits)
@@ -167,9 +170,13 @@ def _hint(problem: str) -> str:
 class _Builder:
     """Nodes of one file to values, within the limits."""
 
-    __slots__ = ("_depth", "_left", "_limits", "_source", "_timestamps")
+    __slots__ = ("_booleans", "_depth", "_left", "_limits", "_maybe", "_source", "_timestamps")
 
-    def __init__(self, source: str, limits: Limits, timestamps: Timestamps) -> None:
+    def __init__(
+        self, source: str, limits: Limits, timestamps: Timestamps, booleans: Booleans
+    ) -> None:
+        self._booleans = booleans
+        self._maybe = _MAYBE if booleans == "true_false" else _MAYBE | frozenset("yYoO")
         self._source = source
         self._limits = limits
         self._timestamps = timestamps
@@ -186,7 +193,7 @@ class _Builder:
         if kind is ScalarNode:
             tag = node.tag
             text: str = node.value
-            if tag == _QUOTED or (tag == _PLAIN and text and text[0] not in _MAYBE):
+            if tag == _QUOTED or (tag == _PLAIN and text and text[0] not in self._maybe):
                 return text
             return self._scalar(node)
         children = node.value
@@ -205,12 +212,13 @@ class _Builder:
     def _mapping(self, node: MappingNode, children: list[tuple[Node, Node]]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         build = self._value
+        maybe = self._maybe
         merge: Node | None = None
         for key_node, value_node in children:
             tag = key_node.tag
             key: Any = key_node.value
             if type(key_node) is not ScalarNode or (
-                tag != _QUOTED and (tag != _PLAIN or not key or key[0] in _MAYBE or key == "<<")
+                tag != _QUOTED and (tag != _PLAIN or not key or key[0] in maybe or key == "<<")
             ):
                 if (key == "<<" and tag == _PLAIN) or tag == scalars.MERGE_TAG:
                     if merge is not None:
@@ -256,7 +264,7 @@ class _Builder:
     def _scalar(self, node: ScalarNode) -> Scalar:
         try:
             if node.tag == _PLAIN:
-                return scalars.plain(node.value, self._timestamps)
+                return scalars.plain(node.value, self._timestamps, self._booleans)
             if node.tag == _QUOTED:
                 return str(node.value)
             return scalars.tagged(node.value, node.tag, self._timestamps)

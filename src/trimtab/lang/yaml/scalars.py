@@ -12,10 +12,11 @@ from binascii import Error as Base64Error
 from datetime import datetime
 from typing import Final, Literal
 
-__all__ = ["MERGE_TAG", "BadScalarError", "Scalar", "Timestamps", "plain", "tagged"]
+__all__ = ["MERGE_TAG", "BadScalarError", "Booleans", "Scalar", "Timestamps", "plain", "tagged"]
 
 Scalar = str | int | float | bool | None
 Timestamps = Literal["text", "rfc3339"]
+Booleans = Literal["true_false", "yaml11"]
 
 _WORDS: Final[dict[str, Scalar]] = {
     "": None,
@@ -29,6 +30,18 @@ _WORDS: Final[dict[str, Scalar]] = {
     "false": False,
     "False": False,
     "FALSE": False,
+}
+_YAML11: Final[dict[str, bool]] = {
+    form: meaning
+    for word, meaning in {
+        "y": True,
+        "yes": True,
+        "on": True,
+        "n": False,
+        "no": False,
+        "off": False,
+    }.items()
+    for form in (word, word.capitalize(), word.upper())
 }
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _FIRST: Final = frozenset("0123456789+-.~nNtTfF")
@@ -58,10 +71,12 @@ class BadScalarError(ValueError):
     """The text of a scalar cannot be what its tag says, or has no JSON form."""
 
 
-def plain(text: str, timestamps: Timestamps = "text") -> Scalar:
+def plain(text: str, timestamps: Timestamps = "text", booleans: Booleans = "true_false") -> Scalar:
     """The value of an unquoted scalar without a tag."""
     if not text:
         return None
+    if booleans == "yaml11" and text in _YAML11:
+        return _YAML11[text]
     if text[0] not in _FIRST:
         return text
     if _DECIMAL.fullmatch(text) and len(text) < 19:

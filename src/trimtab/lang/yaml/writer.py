@@ -18,7 +18,7 @@ from trimtab.lang.yaml.errors import YamlError
 __all__ = ["dump", "dump_all"]
 
 _SAFE: Final = re.compile(
-    r"[A-Za-z_/][A-Za-z0-9_/.()<>@$+=^;~-]*(?:[ :][A-Za-z0-9_/.()<>@$+=^;~-]+)*"
+    r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_/.()<>@$+=^;~-]*(?:[ :][A-Za-z0-9_/.()<>@$+=^;~-]+)*"
 )
 _WORDS: Final = frozenset(
     [

@@ -5,7 +5,7 @@ Source: spec/rendering.md 3. The oracle of the tests is `kubectl kustomize`.
 
 from __future__ import annotations
 
-from trimtab.objects.schemas import SchemaSet
+from trimtab.objects import SchemaSet
 from trimtab.render.kustomize.build import Build
 from trimtab.render.kustomize.file import FILE_NAMES
 from trimtab.render.model import KustomizeOptions, Manifest
@@ -22,4 +22,4 @@ def build(
     Raises KustomizeError or ManifestError (both RenderError) with file:line:column and the
     chain of kustomizations that led there. Pure: the tree alone decides the result.
     """
-    return Build(tree, options or KustomizeOptions(), SchemaSet.load()).run(path)
+    return Build(tree, options or KustomizeOptions(), SchemaSet.load).run(path)

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from trimtab.errors import Location, TrimtabError
 from trimtab.lang.yaml import Document, load_all
-from trimtab.objects.schemas import SchemaSet
 from trimtab.render.errors import KustomizeError, RenderError
 from trimtab.render.kustomize import file as kfile
 from trimtab.render.kustomize import transform
@@ -32,7 +33,7 @@ from trimtab.render.kustomize.generators import BEHAVIOURS, generate, merge_into
 from trimtab.render.kustomize.hashing import name_hash
 from trimtab.render.kustomize.names import fix_references
 from trimtab.render.kustomize.order import sort_resources
-from trimtab.render.kustomize.patches import Patch, apply_patch, is_yaml, parse_patch
+from trimtab.render.kustomize.patches import Patch, Schemas, apply_patch, is_yaml, parse_patch
 from trimtab.render.kustomize.replacements import apply_replacement, read_replacements
 from trimtab.render.kustomize.resmap import ResMap
 from trimtab.render.kustomize.resource import Resource, copy_json
@@ -63,7 +64,7 @@ class _Set:
 class Build:
     """One build of one directory. Parses every file once, whoever asks for it."""
 
-    def __init__(self, tree: Tree, options: KustomizeOptions, schemas: SchemaSet) -> None:
+    def __init__(self, tree: Tree, options: KustomizeOptions, schemas: Schemas) -> None:
         self._tree = tree
         self._options = options
         self._schemas = schemas
@@ -78,6 +79,7 @@ class Build:
         if self._options.overlay:
             top = kfile.merge_overlay(top, self._options.overlay)
         self._metadata = BuildMetadata(top.items("buildMetadata"), root=root)
+        self._warnings.extend(f"{top.path}: {text}" for text in self._metadata.warnings)
         accumulated = _Set()
         self._accumulate(top, accumulated, (root,))
         with _blame(top):
@@ -328,10 +330,13 @@ class Build:
         resources, tables = into.resources, into.tables
         assert tables is not None
         get, items = kustomization.get, kustomization.items
-        step = partial(self._step, kustomization)
+        step = partial(self._step, kustomization, resources)
 
-        for index, text in enumerate(items("patchesStrategicMerge")):
-            with step("PatchStrategicMergeTransformer", "patchesStrategicMerge", index) as done:
+        merges = items("patchesStrategicMerge")
+        for index, text in enumerate(merges):
+            last = index == len(merges) - 1
+            name = "PatchStrategicMergeTransformer" if last else ""
+            with step(name, "patchesStrategicMerge", index) as done:
                 done(apply_patch(resources, self._merge_patch(kustomization, text), self._schemas))
         for index, entry in enumerate(items("patches")):
             with step("PatchTransformer", "patches", index) as done:
@@ -349,9 +354,11 @@ class Build:
             with step("LabelTransformer", "labels", index) as done:
                 specs = transform.label_specs(entry, tables)
                 done(transform.set_labels(resources, entry.get("pairs") or {}, specs))
-        if get("commonLabels"):
+        if get("commonLabels") or items("labels"):
             with step("LabelTransformer", "commonLabels") as done:
-                done(transform.set_labels(resources, get("commonLabels"), tables.common_labels))
+                wanted = get("commonLabels") or {}
+                if wanted:
+                    done(transform.set_labels(resources, wanted, tables.common_labels))
         if get("commonAnnotations"):
             with step("AnnotationsTransformer", "commonAnnotations") as done:
                 wanted = get("commonAnnotations")
@@ -363,12 +370,10 @@ class Build:
     ) -> None:
         """The second half: what follows the names."""
         items = kustomization.items
-        step = partial(self._step, kustomization)
+        step = partial(self._step, kustomization, resources)
 
         for index, entry in enumerate(items("patchesJson6902")):
-            with self._step(
-                kustomization, "PatchJson6902Transformer", "patchesJson6902", index
-            ) as done:
+            with step("PatchJson6902Transformer", "patchesJson6902", index) as done:
                 patch = self._json_patch(kustomization, entry)
                 done(apply_patch(resources, patch, self._schemas))
         for index, entry in enumerate(items("replicas")):
@@ -386,17 +391,22 @@ class Build:
 
     @contextmanager
     def _step(
-        self, kustomization: Kustomization, transformer: str, field: str, *index: int
+        self,
+        kustomization: Kustomization,
+        resources: ResMap,
+        transformer: str,
+        field: str,
+        *index: int,
     ) -> Iterator[Callable[[list[Resource]], None]]:
         """One transformation: errors point to its field, what it touched remembers it."""
 
         def done(touched: list[Resource]) -> None:
             for resource in touched:
                 resource.touch(field, kustomization.path)
-                self._metadata.transformed(resource, kustomization.path, transformer)
 
         with _blame(kustomization, field, *index):
             yield done
+        self._metadata.transformed(resources, kustomization.path, transformer)
 
     def _patch(self, kustomization: Kustomization, entry: Mapping[str, Any]) -> Patch:
         inline, path = str(entry.get("patch") or "").strip(), entry.get("path")
@@ -424,7 +434,7 @@ class Build:
             raise KustomizeError(
                 f"the patch {patch.source} is not a JSON 6902 patch", reason="PatchInvalid"
             )
-        return patch
+        return msgspec.structs.replace(patch, legacy=True)
 
     # the end
 
@@ -445,6 +455,9 @@ class Build:
                 resources.remove(resource)
         sort_resources(resources, top.get("sortOptions"))
         self._metadata.write(resources)
+        for resource in resources:
+            if not resource.metadata.get("annotations"):
+                resource.metadata.pop("annotations", None)
 
 
 def _clean(path: str) -> str:

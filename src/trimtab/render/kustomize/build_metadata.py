@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from trimtab.lang.yaml import dump
-from trimtab.render.errors import KustomizeError
 from trimtab.render.kustomize.resource import Resource
 
 __all__ = ["BuildMetadata"]
@@ -28,13 +27,11 @@ class BuildMetadata:
     def __init__(self, options: Iterable[str], *, root: str = "") -> None:
         self._options = tuple(options)
         self._root = root or "."
-        for option in self._options:
-            if option not in _OPTIONS:
-                raise KustomizeError(
-                    f"`buildMetadata` does not know {option!r}",
-                    hint=f"known: {', '.join(_OPTIONS)}",
-                    reason="KustomizationInvalid",
-                )
+        self.warnings = [
+            f"`buildMetadata` does not know {option!r}, only {', '.join(_OPTIONS)}"
+            for option in self._options
+            if option not in _OPTIONS
+        ]
 
     def written(self, resource: Resource, path: str) -> None:
         """The object stands in a file."""
@@ -46,10 +43,13 @@ class BuildMetadata:
         if self._options:
             resource.origin = self._configured(path, _GENERATORS[field])
 
-    def transformed(self, resource: Resource, path: str, transformer: str) -> None:
-        """A transformer that the kustomization at `path` asks for worked on the object."""
-        if "transformerAnnotations" in self._options:
-            resource.transformations.append(self._configured(path, transformer))
+    def transformed(self, resources: Iterable[Resource], path: str, transformer: str) -> None:
+        """A transformer that the kustomization at `path` asks for was run on `resources`, whether
+        it changed them or not. An empty name is a part of a transformer that goes on."""
+        if transformer and "transformerAnnotations" in self._options:
+            entry = self._configured(path, transformer)
+            for resource in resources:
+                resource.transformations.append(entry)
 
     def write(self, resources: Iterable[Resource]) -> None:
         for resource in resources:

@@ -22,10 +22,9 @@ def objects_of(documents: Iterable[Document], source: str) -> list[Resource]:
         value = document.value
         if not value:
             continue
-        for one in value if isinstance(value, list) else [value]:
-            _check(one, source, document.line)
-            resource = Resource(one, source, document=document.index, line=document.line)
-            (later if _is_list(one) else resources).append(resource)
+        _check(value, source, document.line)
+        resource = Resource(value, source, document=document.index, line=document.line)
+        (later if _is_list(value) else resources).append(resource)
     for holder in later:
         resources.extend(_unroll(holder))
     return resources
@@ -78,21 +77,3 @@ def _check(value: Any, source: str, line: int) -> None:
         entries = (metadata or {}).get(field) or {}
         if not isinstance(entries, dict):
             raise ManifestError(f"`metadata.{field}` of the {kind} is not a mapping", where=where)
-    empty = _empty_item(value, ())
-    if empty:
-        raise ManifestError(f"empty item in the list {'.'.join(empty)} of the {kind}", where=where)
-
-
-def _empty_item(value: Any, path: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Path of a list that holds a null."""
-    if type(value) is dict:
-        for key, item in value.items():
-            if type(item) in (dict, list) and (found := _empty_item(item, (*path, key))):
-                return found
-    elif type(value) is list:
-        for item in value:
-            if item is None:
-                return path or ("document",)
-            if type(item) in (dict, list) and (found := _empty_item(item, path)):
-                return found
-    return None

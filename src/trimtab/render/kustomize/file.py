@@ -90,7 +90,7 @@ def read(data: bytes, path: str, root: str, *, via: tuple[str, ...]) -> Kustomiz
     """A checked kustomization from its text. Raises KustomizeError naming every bad field."""
     via = (*via, path)
     try:
-        documents = load_all(data, source=path)
+        documents = load_all(data, source=path, booleans="yaml11")
     except YamlError as error:
         raise _with_via(error, path, via) from error
     if len(documents) > 1:

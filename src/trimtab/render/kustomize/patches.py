@@ -7,23 +7,26 @@ how a patch is recognised, what it may rename, whom it meets (spec/rendering.md 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from trimtab.errors import TrimtabError
 from trimtab.lang.yaml import YamlError, load_all
-from trimtab.objects import GVK, UNTYPED, Schema
+from trimtab.objects import GVK, UNTYPED, Schema, SchemaSet
 from trimtab.objects.json_patch import apply_json_patch
-from trimtab.objects.schemas import SchemaSet
+from trimtab.objects.selectors import parse_label_selector
 from trimtab.objects.strategic import strategic_merge
 from trimtab.render.errors import KustomizeError
 from trimtab.render.kustomize.documents import objects_of
 from trimtab.render.kustomize.resmap import ResMap
 from trimtab.render.kustomize.resource import Resource, copy_json
 
-__all__ = ["Patch", "Selector", "apply_patch", "parse_patch"]
+__all__ = ["Patch", "Schemas", "Selector", "apply_patch", "parse_patch"]
+
+Schemas = Callable[[], SchemaSet]
+"""The schemas of the built-in kinds, loaded when the first patch needs them."""
 
 
 class Selector:
@@ -86,15 +89,12 @@ class Selector:
 
 
 def _label_selector(text: Any) -> Any:
-    if not text:
-        return None
-    from trimtab.objects.selectors import parse_label_selector
-
-    return parse_label_selector(str(text))
+    return parse_label_selector(str(text)) if text else None
 
 
 class Patch(msgspec.Struct, frozen=True):
-    """A parsed patch: either `merges` (objects) or `operations` (JSON 6902)."""
+    """A parsed patch: either `merges` (objects) or `operations` (JSON 6902). `legacy` is one of
+    the field patchesJson6902."""
 
     source: str
     merges: tuple[Resource, ...] = ()
@@ -102,6 +102,7 @@ class Patch(msgspec.Struct, frozen=True):
     target: Selector | None = None
     allow_name_change: bool = False
     allow_kind_change: bool = False
+    legacy: bool = False
 
 
 def parse_patch(
@@ -116,7 +117,7 @@ def parse_patch(
     documents = load_all(text, source=source, timestamps="rfc3339")
     selector = Selector(target) if target is not None else None
     if len(documents) == 1 and isinstance(documents[0].value, list):
-        operations = documents[0].value
+        operations = load_all(text, source=source, booleans="yaml11")[0].value
         if not all(isinstance(op, dict) and "op" in op for op in operations):
             raise KustomizeError(
                 f"{source} is neither a strategic merge patch nor a JSON 6902 patch",
@@ -147,7 +148,7 @@ def parse_patch(
     )
 
 
-def apply_patch(resources: ResMap, patch: Patch, schemas: SchemaSet) -> list[Resource]:
+def apply_patch(resources: ResMap, patch: Patch, schemas: Schemas) -> list[Resource]:
     """Apply to whom it concerns; the resources that were patched. A target that matches nothing
     changes nothing; a patch without target must find its object."""
     if patch.operations:
@@ -219,16 +220,21 @@ def _merge(
         resource.metadata.pop("namespace", None)
 
 
-def _schema(resource: Resource, schemas: SchemaSet) -> Schema:
+def _schema(resource: Resource, schemas: Schemas) -> Schema:
     group, version, kind = resource.gvk
-    return schemas.get(GVK(group, version, kind)) or UNTYPED
+    return schemas().get(GVK(group, version, kind)) or UNTYPED
 
 
 def _apply_operations(resources: ResMap, patch: Patch) -> list[Resource]:
+    """Kustomize keeps the history of names in annotations, so that `metadata.annotations` is
+    always there for an operation to add to or to remove; the legacy field keeps none."""
     assert patch.target is not None
     found = [r for r in resources if patch.target.selects(r)]
     for resource in found:
-        resource.remember()
+        if not patch.legacy:
+            resource.remember()
+        if resource.previous:
+            resource.metadata.setdefault("annotations", {})
         try:
             resource.obj = apply_json_patch(resource.obj, copy_json(list(patch.operations)))
         except TrimtabError as error:
