@@ -178,8 +178,9 @@ def _key_text(item: Any, key: str) -> str:
 def _fill_in(names: list[Values]) -> None:
     """Names that agree in one key and elsewhere differ only where one has nothing are one name."""
     for i in range(len(names)):
+        mine = names[i]  # as it is now: what it becomes below does not count in this round
         for j in range(len(names)):
-            pairs = list(zip(names[i], names[j], strict=True))
+            pairs = list(zip(mine, names[j], strict=True))
             if any(a == b for a, b in pairs) and all(a == b or not a or not b for a, b in pairs):
                 names[i] = names[j] = [a or b for a, b in pairs]
 
@@ -223,7 +224,7 @@ def _matches(item: Any, key: str, value: str) -> bool:
         return not isinstance(item, dict | list) and _text(item) == value
     if not isinstance(item, dict) or item.get(key) is None:
         return False
-    return value in ("", _text(item[key]))
+    return _text(item[key]) == value
 
 
 def _find(items: list[Any], keys: Keys, values: Values) -> Any:
@@ -232,6 +233,13 @@ def _find(items: list[Any], keys: Keys, values: Values) -> Any:
         if all(_matches(item, key, value) for key, value in pairs):
             return item
     return _ABSENT
+
+
+def _has(item: Any, key: str, value: str) -> bool:
+    """As `_matches`, but no value means any."""
+    if value == "" and key:
+        return isinstance(item, dict) and item.get(key) is not None
+    return _matches(item, key, value)
 
 
 def _put(items: list[Any], element: Any, keys: Keys, values: Values) -> None:
@@ -246,7 +254,7 @@ def _put(items: list[Any], element: Any, keys: Keys, values: Values) -> None:
     for item in items:
         if item is None or item == {}:
             continue
-        if (not isinstance(item, dict) and keys[0]) or not all(_matches(item, *p) for p in pairs):
+        if (not isinstance(item, dict) and keys[0]) or not all(_has(item, *p) for p in pairs):
             kept.append(item)
             continue
         found = True
