@@ -103,6 +103,8 @@ class FaultServer:
         self.etag = '"one"'
         self.url = ""
         self.open = 0
+        self.writers: set[asyncio.StreamWriter] = set()
+        self.loop = asyncio.get_running_loop()
 
     def reply(self, request: Request) -> Reply:
         scripted = self.other(request)
@@ -155,6 +157,7 @@ class FaultServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
+        self.writers.add(writer)
         try:
             while True:
                 request = await read_request(reader)
@@ -167,6 +170,7 @@ class FaultServer:
             return
         finally:
             self.open -= 1
+            self.writers.discard(writer)
             writer.close()
 
     async def answer(

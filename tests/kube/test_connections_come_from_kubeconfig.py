@@ -106,6 +106,11 @@ def test_inline_data_wins_over_files_and_relative_files_are_beside_the_kubeconfi
             "is not one of",
         ),
         (
+            {"users": [{"name": "u", "user": {"as": "j", "as-user-extra": {"a": ["b"]}}}]},
+            "users[0].user.as-user-extra",
+            "not supported",
+        ),
+        (
             {"clusters": [{"name": "c", "cluster": {"server": "api"}}]},
             "clusters[0].cluster.server",
             "http",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -116,3 +117,19 @@ def test_a_server_that_is_not_there_is_unreachable_with_a_hint() -> None:
     ):
         client.get(CM, "default", "a")
     assert "running" in caught.value.hint
+
+
+def test_a_connection_the_server_closed_meanwhile_is_not_written_to() -> None:
+    def body(client: SimpleClient, server: FaultServer) -> None:
+        server.other = lambda r: Reply(body=config_map("a", 7)) if "maps" in r.path else None
+        client.get(CM, "default", "a")
+        assert server.open == 1
+        for writer in list(server.writers):
+            server.loop.call_soon_threadsafe(writer.close)
+        deadline = time.monotonic() + 5
+        while server.open and time.monotonic() < deadline:
+            time.sleep(0.01)
+        created = client.create(config_map("a", 0), manager="m")
+        assert created["metadata"]["resourceVersion"] == "7"
+
+    with_client(lambda server: None, body)

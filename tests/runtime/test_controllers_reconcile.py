@@ -91,14 +91,15 @@ def test_what_is_there_at_the_start_is_reconciled_and_then_every_asked_for_chang
         world.cache.put(widget("a"))
         await world.clock.advance(0)
         assert world.runs == [("a", 0.0, ("initial list",))]
-        changed = widget("a", 2)
+        # Without a status subresource the server raises the generation for a status as well.
+        changed = widget("a", 2, generation=2)
         changed["status"] = {"phase": "busy"}
         world.cache.put(changed)
         await world.clock.advance(1)
         assert len(world.runs) == 1, "a status update wakes nobody"
-        world.cache.put(widget("a", 3, generation=2))
+        world.cache.put(widget("a", 3, generation=3, replicas=2))
         await world.clock.advance(0)
-        annotated = widget("a", 4, generation=2)
+        annotated = widget("a", 4, generation=3, replicas=2)
         annotated["metadata"]["annotations"] = {"reconcile.fluxcd.io/requestedAt": "now"}
         world.cache.put(annotated)
         await world.clock.advance(0)
@@ -184,7 +185,7 @@ def test_a_terminal_error_waits_for_a_change_and_a_foreign_key_is_dropped() -> N
         await world.clock.advance(300)
         assert len(world.runs) == 1
         assert "reason=InvalidSpec" in world.lines.text
-        world.cache.put(widget("a", 2, generation=2))
+        world.cache.put(widget("a", 2, generation=2, fixed=True))
         await world.clock.advance(0)
         assert len(world.runs) == 2
         world.answer = lambda _: NotOwned("not ours")

@@ -72,8 +72,8 @@ class DiscoverySource:
         if not self._version:
             answer = await self._read("/version", "application/json", "")
             self._version = str(_object(answer).get("gitVersion") or "")
-        core, groups = await asyncio.gather(self._page("/api"), self._page("/apis"))
-        return Discovery([*core, *groups], version=self._version)
+        found = [*await self._page("/api"), *await self._page("/apis")]
+        return Discovery(found, version=self._version)
 
     async def _page(self, path: str) -> list[Resource]:
         etag, known = self._pages.get(path, ("", []))
@@ -98,8 +98,7 @@ class DiscoverySource:
                 for group in document.get("groups") or []
                 for version in _preferred_first(group)
             ]
-        lists = await asyncio.gather(*(self._legacy_group(path) for path in paths))
-        return [resource for found in lists for resource in found]
+        return [resource for each in paths for resource in await self._legacy_group(each)]
 
     async def _legacy_group(self, path: str) -> list[Resource]:
         try:

@@ -111,15 +111,10 @@ class _Reader:
         user_at = ""
         if user_name := self._text(ctx, "user", at):
             user, user_at = self._named(config, "users", "user", user_name)
+        self._refuse(user, user_at)
         server = self._text(cluster, "server", cluster_at)
         if not server.startswith(("http://", "https://")):
             raise self._error(f"{cluster_at}.server", "is not an http or https URL")
-        if "auth-provider" in user:
-            raise self._error(
-                f"{user_at}.auth-provider",
-                "is no longer supported by Kubernetes",
-                hint="use an exec plugin of your provider",
-            )
         return Connection(
             server=server.rstrip("/"),
             ca_pem=self._data(cluster, "certificate-authority-data", cluster_at),
@@ -141,6 +136,17 @@ class _Reader:
             impersonate_uid=self._text(user, "as-uid", user_at),
             impersonate_groups=self._texts(user, "as-groups", user_at),
         )
+
+    def _refuse(self, user: Mapping[str, Any], at: str) -> None:
+        """What would change who we are must not be passed over in silence."""
+        if user.get("auth-provider"):
+            raise self._error(
+                f"{at}.auth-provider",
+                "is no longer supported by Kubernetes",
+                hint="use an exec plugin of your provider",
+            )
+        if user.get("as-user-extra"):
+            raise self._error(f"{at}.as-user-extra", "is not supported")
 
     def _named(
         self, config: Mapping[str, Any], section: str, member: str, name: str
@@ -179,6 +185,8 @@ class _Reader:
         command = self._text(spec, "command", at)
         if not command:
             raise self._error(f"{at}.command", "is not set")
+        if spec.get("interactiveMode") == "Always":
+            raise self._error(f"{at}.interactiveMode", "Always is not supported: nobody can answer")
         if "/" in command:
             command = str(self._base / command)
         env = []

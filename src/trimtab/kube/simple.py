@@ -6,6 +6,7 @@ The same calls, connection and errors as the asynchronous one; importing it load
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import time
@@ -350,9 +351,10 @@ class SimpleClient:
                 attempt += 1
 
     def _once(self, call: Call) -> bytes:
-        credential = self._credential()
+        if self._http is not None and _closed_by_peer(self._http):
+            self.close()
         if self._http is None:
-            self._http = self._connect(credential, REQUEST_S)
+            self._http = self._connect(self._credential(), REQUEST_S)
         try:
             answer = self._exchange(self._http, call)
             body = answer.read()
@@ -415,6 +417,7 @@ class SimpleClient:
             ) from error
         opened = http.client.HTTPConnection(host, port, timeout=timeout_s)
         opened.sock = sock
+        opened.auto_open = 0  # a silent reconnect would leave TLS out
         return opened
 
     def _dial(self, host: str, port: int) -> socket.socket:
@@ -425,6 +428,12 @@ class SimpleClient:
         tunnel.set_tunnel(host, port)
         tunnel.connect()
         return tunnel.sock
+
+
+def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
+    """Is the idle connection gone? Nothing is due to arrive on it, so readable means ended."""
+    sock = connection.sock
+    return sock is None or bool(select.select([sock], [], [], 0)[0])
 
 
 def _refusal(answer: http.client.HTTPResponse, body: bytes) -> ApiError:

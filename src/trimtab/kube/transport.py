@@ -21,7 +21,7 @@ from yarl import URL
 
 from trimtab.kube.connection import Connection, ssl_context
 from trimtab.kube.credentials import Credential, Credentials
-from trimtab.kube.errors import Malformed, Timeout, Unreachable
+from trimtab.kube.errors import ConfigError, Malformed, Timeout, Unreachable
 from trimtab.kube.ports import Clock
 
 __all__ = ["AioTransport", "LineSplitter", "Response", "StreamResponse", "Transport"]
@@ -204,7 +204,14 @@ class AioTransport:
     def _tls(self, credential: Credential) -> SSLContext | None:
         if not self._connection.server.startswith("https:"):
             return None
-        stamps = tuple(Path(name).stat().st_mtime_ns for name in self._connection.files)
+        try:
+            stamps = tuple(Path(name).stat().st_mtime_ns for name in self._connection.files)
+        except OSError as error:
+            raise ConfigError(
+                "a TLS file of the cluster connection is missing",
+                where=error.filename,
+                why=error.strerror or "",
+            ) from error
         key = (stamps, credential.cert_pem)
         if self._context is None or key != self._context_key:
             self._context = ssl_context(

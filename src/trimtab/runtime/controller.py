@@ -74,16 +74,17 @@ Predicate = Callable[[LiveObject | None, LiveObject | None], bool]
 def generation_or_annotations_changed(old: LiveObject | None, new: LiveObject | None) -> bool:
     """Did something change that a person asked for? Status updates alone do not.
 
-    A kind without a status subresource counts every change in its generation; one without
-    generations is compared outside `status` and volatile metadata.
+    The generation alone does not tell: without a status subresource (Argo CD's Application) every
+    status update raises it, and some kinds have none. Then what is outside metadata and status is
+    compared.
     """
     if old is None or new is None or old.uid != new.uid:
         return True
     before, after = old.obj, new.obj
     if _asked(before) != _asked(after):
         return True
-    if old.generation or new.generation:
-        return old.generation != new.generation
+    if old.generation and old.generation == new.generation:
+        return False
     return _content(before) != _content(after)
 
 
