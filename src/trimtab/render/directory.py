@@ -84,7 +84,7 @@ def _read(tree: Tree, file: str, warnings: list[str]) -> list[Manifest]:
     try:
         documents = yaml.load_all(data, source=file)
     except yaml.YamlError as error:
-        if b"{{" in data and not error.hint:
+        if b"{{" in data:
             error.hint = "this looks like a Helm template: templates belong to a chart"
         raise
     if file.endswith(".json"):

@@ -110,14 +110,14 @@ class WorkerPool:
                 self._idle.append(await _Worker.start())
 
     async def run(self, job: Job, limits: Limits) -> Answer:
-        """One answer. Raises RenderTimeout, WorkerDied or LimitExceeded; the worker is gone then."""
+        """One answer. After RenderTimeout, WorkerDied or LimitExceeded the worker is gone."""
         body = msgspec.msgpack.encode(job)
         async with self._free:
             worker = await self._take()
             self._busy.add(worker)
             keep = False
             try:
-                answer = self._decoder.decode(await _watched(worker, body, limits))
+                answer: Answer = self._decoder.decode(await _watched(worker, body, limits))
                 keep = True
                 return answer
             finally:

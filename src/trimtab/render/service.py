@@ -81,7 +81,7 @@ class RenderService:
         if task is None:
             task = asyncio.create_task(self._make(key, request, snapshot))
             self._running[place] = task
-            task.add_done_callback(lambda _: self._running.pop(place, None))
+            task.add_done_callback(lambda done: self._made(place, done))
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -160,6 +160,11 @@ class RenderService:
         self._memory.put(key, tree_id, manifests, _size(manifests))
         if not holds_secret(manifests):
             await asyncio.to_thread(self._disk.put, key, tree_id, manifests)
+
+    def _made(self, place: tuple[str, str], task: asyncio.Task[Manifests]) -> None:
+        self._running.pop(place, None)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; the failure was theirs to see
 
     def _strike(self, place: tuple[str, str]) -> None:
         self._strikes[place] = self._strikes.get(place, 0) + 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections import OrderedDict
 from typing import BinaryIO
@@ -25,6 +26,7 @@ __all__ = ["main", "serve"]
 
 _ADDRESS_SPACE = 4 * 1024**3
 _OPEN_STORES = 64
+_PR_SET_PDEATHSIG = 1
 
 
 class LateEngine:
@@ -43,6 +45,7 @@ class LateEngine:
 
 def main() -> None:
     _limit_resources()
+    _end_with_parent()
     # What a library prints must not get between the frames.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -81,6 +84,14 @@ def _answer(job: Job, engine: ChartEngine, stores: OrderedDict[str, GitObjects])
     except Exception as error:  # noqa: BLE001 - a defect of ours must not take the worker with it
         why = f"{type(error).__name__}: {error}"
         return as_failure(RenderError("the render failed inside trimtab", why=why, reason="Defect"))
+
+
+def _end_with_parent() -> None:
+    """On Linux a worker in the middle of an endless template also ends with its service."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_resources() -> None:

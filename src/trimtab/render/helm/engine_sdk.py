@@ -22,7 +22,11 @@ _KEPT_OPEN = 32
 
 
 class SdkEngine:
-    """Keeps the last charts open: other values for the same chart do not load it again."""
+    """Keeps the last charts without subcharts open: other values do not load them again.
+
+    A render decides which subcharts are enabled and takes the others out of the loaded chart, so
+    a chart that has any is loaded for each render.
+    """
 
     def __init__(self) -> None:
         # 90 ms and 93 MB: only where a chart is really rendered.
@@ -34,14 +38,22 @@ class SdkEngine:
 
     def render(self, chart: Chart, values: dict[str, Any], release: Release) -> Rendered:
         try:
-            handle = self._open(chart)
-            templates = self._native.call_string(
-                "helm_render", handle, json.dumps(values), json.dumps(_options(release))
-            )
-            crds = self._native.call_string("helm_chart_crds", handle)
+            if any(path.startswith("charts/") for path in chart.files):
+                handle = self._load(_archive(chart))
+                try:
+                    return self._render(handle, values, release)
+                finally:
+                    self._native.call_status("helm_chart_free", handle)
+            return self._render(self._open(chart), values, release)
         except self._error as error:
             raise failure(str(error), getattr(error, "code", None), chart.name) from error
-        found = tuple((item["filename"], item["data"]) for item in json.loads(crds))
+
+    def _render(self, handle: Any, values: dict[str, Any], release: Release) -> Rendered:
+        templates = self._native.call_string(
+            "helm_render", handle, json.dumps(values), json.dumps(_options(release))
+        )
+        crds = json.loads(self._native.call_string("helm_chart_crds", handle))
+        found = tuple((item["filename"], item["data"]) for item in crds)
         return Rendered(json.loads(templates), found)
 
     def _open(self, chart: Chart) -> Any:
@@ -49,15 +61,18 @@ class SdkEngine:
         digest = hashlib.sha256(archive).digest()
         handle = self._charts.get(digest)
         if handle is None:
-            buffer = (ctypes.c_uint8 * len(archive)).from_buffer_copy(archive)
-            number = self._native.call_handle(
-                "helm_chart_load_archive", buffer, ctypes.c_uint64(len(archive))
-            )
-            handle = self._charts[digest] = self._native.HANDLE(number)
+            handle = self._charts[digest] = self._load(archive)
             if len(self._charts) > _KEPT_OPEN:
                 self._native.call_status("helm_chart_free", self._charts.popitem(last=False)[1])
         self._charts.move_to_end(digest)
         return handle
+
+    def _load(self, archive: bytes) -> Any:
+        buffer = (ctypes.c_uint8 * len(archive)).from_buffer_copy(archive)
+        number = self._native.call_handle(
+            "helm_chart_load_archive", buffer, ctypes.c_uint64(len(archive))
+        )
+        return self._native.HANDLE(number)
 
 
 def _options(release: Release) -> dict[str, Any]:
