@@ -1,6 +1,7 @@
 """What a Kubernetes object is, as pure functions: schemas, defaults, validation, quantities,
 selectors, identity, patches, structured merge with managed fields."""
 
+from trimtab.objects.defaults import apply_defaults, default_by_schema
 from trimtab.objects.identity import (
     GVK,
     GroupKind,
@@ -10,20 +11,42 @@ from trimtab.objects.identity import (
     key_of,
     split_api_version,
 )
+from trimtab.objects.normalise import fold_string_data, normalise
 from trimtab.objects.schema import MISSING, UNTYPED, Schema
 from trimtab.objects.schemas import SchemaSet, UnknownMinor
+from trimtab.objects.selectors import (
+    FieldSelector,
+    InvalidSelector,
+    Selector,
+    from_label_selector,
+    parse_field_selector,
+    parse_label_selector,
+)
+from trimtab.objects.strict import prune, unknown_fields
 
 __all__ = [
     "GVK",
     "MISSING",
     "UNTYPED",
+    "FieldSelector",
     "GroupKind",
+    "InvalidSelector",
     "ObjectKey",
     "Schema",
     "SchemaSet",
+    "Selector",
     "UnknownMinor",
     "api_version",
+    "apply_defaults",
+    "default_by_schema",
+    "fold_string_data",
+    "from_label_selector",
     "gvk_of",
     "key_of",
+    "normalise",
+    "parse_field_selector",
+    "parse_label_selector",
+    "prune",
     "split_api_version",
+    "unknown_fields",
 ]
