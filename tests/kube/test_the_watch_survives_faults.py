@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from trimtab.kube import Client, ClusterCache, Connection, Forbidden, LiveObject, Timeout
+from trimtab.kube import Client, ClusterCache, Connection, Forbidden, LiveObject, Timeout, reflector
 from trimtab.objects import GroupKind, ObjectKey
+from trimtab.runtime import ManualClock
 
 from .fault_server import (
     FaultServer,
@@ -379,3 +382,88 @@ def test_an_unreachable_server_leaves_the_last_known_objects_in_place() -> None:
         await eventually(lambda: cache.status()[0].state == "Synced")
 
     with_cache(prepare, body)
+
+
+def test_an_initial_bookmark_that_never_comes_falls_back_to_pages_for_all_kinds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reflector, "INITIAL_SILENCE_S", 0.05)
+
+    def prepare(server: FaultServer) -> None:
+        server.kinds = ["ConfigMap", "Secret"]
+        server.watches.append(Reply(chunks=[event("ADDED", config_map("a", 4))], hold=True))
+        page = {"metadata": {"resourceVersion": "9"}, "items": [config_map("a", 4)]}
+        server.lists.extend([Reply(body=page), Reply(body={**page, "items": []})])
+
+    async def body(server: FaultServer, cache: ClusterCache, changes: Changes) -> None:
+        await cache.ensure([CM])
+        assert changes == [("added", "a", "4")]
+        await cache.ensure([GroupKind("", "Secret")])
+        streamed = [r for r in server.watched() if "sendInitialEvents" in r.query]
+        assert len(streamed) == 1, "tried once, then remembered"
+
+    with_cache(prepare, body)
+
+
+def test_a_connection_that_is_dead_without_a_word_is_noticed_by_its_missing_bookmarks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reflector, "BOOKMARK_SILENCE_S", 0.05)
+
+    def prepare(server: FaultServer) -> None:
+        server.watches.append(Reply(chunks=[*initial(version=5), bookmark(8)], hold=True))
+        server.watches.append(Reply(chunks=[event("ADDED", config_map("b", 9))], hold=True))
+
+    async def body(server: FaultServer, cache: ClusterCache, changes: Changes) -> None:
+        await cache.ensure([CM])
+        await eventually(lambda: cache.get(key("b")))
+        assert server.watched()[1].query["resourceVersion"] == "8"
+        await asyncio.sleep(0.15)
+        assert len(server.watched()) == 2, "a quiet watch without bookmarks is legal"
+
+    with_cache(prepare, body)
+
+
+def test_a_storm_of_410_is_bounded_by_the_back_off() -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        async with (
+            fault_server() as server,
+            Client(Connection(server=server.url), qps=None, clock=clock) as client,
+        ):
+            server.other = lambda request: (
+                Reply(chunks=[event("ERROR", status(410, "Expired"))]) if request.is_watch else None
+            )
+            async with ClusterCache(client, rng=random.Random(1)) as cache:
+                with pytest.raises(Timeout):
+                    await cache.ensure([CM], timeout_s=0.2)
+                for _ in range(60):
+                    await clock.advance(1)
+                    await asyncio.sleep(0.005)
+        assert 4 <= len(server.watched()) <= 25
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_burst_of_twenty_thousand_events_leaves_the_loop_responsive() -> None:
+    lines = [
+        event("MODIFIED", config_map(f"n{i % 500}", i + 10, t="x" * 300)) for i in range(20_000)
+    ]
+    chunks = [b"".join(lines[at : at + 500]) for at in range(0, len(lines), 500)]
+
+    async def body(server: FaultServer, cache: ClusterCache, changes: Changes) -> None:
+        await cache.ensure([CM])
+        worst = 0.0
+        while cache.status()[0].resource_version != "20009":
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            worst = max(worst, time.perf_counter() - before)
+        assert worst < 0.1
+        assert len(cache.list(CM)) == 500
+
+    with_cache(
+        lambda server: server.watches.append(
+            Reply(chunks=[*initial(version=5), *chunks], hold=True)
+        ),
+        body,
+    )

@@ -135,3 +135,17 @@ def test_credentials_in_a_message_are_scrubbed() -> None:
         assert stored(client)[0]["message"] == "cannot fetch https://***@git/x"
 
     run(body)
+
+
+def test_an_event_being_sent_when_the_end_comes_is_sent_by_the_last_flush() -> None:
+    async def main() -> None:
+        client = FakeClient(ManualClock())
+        recorder = EventRecorder(client, "trimtab")  # type: ignore[arg-type]
+        task = asyncio.create_task(recorder.run())
+        await asyncio.sleep(0)
+        client.failures = [asyncio.CancelledError()]  # type: ignore[list-item]
+        recorder.event(widget("a"), "Normal", "Synced", "ok")
+        await asyncio.wait({task}, timeout=5)
+        assert [event["count"] for event in stored(client)] == [1]
+
+    asyncio.run(main())

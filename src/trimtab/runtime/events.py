@@ -127,6 +127,9 @@ class EventRecorder:
             name, pending = self._pending.popitem(last=False)
             try:
                 await self._send(pending)
+            except asyncio.CancelledError:
+                self._pending.setdefault(name, pending)  # for the last flush
+                raise
             except (TooManyRequests, Unreachable) as error:
                 await self._later(name, pending, error)
             except ApiError:
