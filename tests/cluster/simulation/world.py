@@ -23,7 +23,7 @@ class MemoryWorld:
         self.log: list[tuple[str, str]] = []
         self.refuse: Callable[[Object], str | None] = lambda _: None
         self._listeners: list[Listener] = []
-        self._version = 0
+        self.version = 0
         self._serial = 0
 
     def get(self, gk: GroupKind, namespace: str, name: str) -> Object | None:
@@ -115,9 +115,9 @@ class MemoryWorld:
 
     def _remove(self, key: ObjectKey) -> None:
         old = self.objects.pop(key)
-        self._version += 1
+        self.version += 1
         last = copy.deepcopy(old)
-        last["metadata"]["resourceVersion"] = str(self._version)
+        last["metadata"]["resourceVersion"] = str(self.version)
         self._tell("DELETED", old, last)
         for child, obj in list(self.objects.items()):
             owners = obj["metadata"].get("ownerReferences") or ()
@@ -126,8 +126,8 @@ class MemoryWorld:
                 self.delete(child.group_kind, child.namespace, child.name)
 
     def _commit(self, change: str, old: Object | None, new: Object) -> Object:
-        self._version += 1
-        new["metadata"]["resourceVersion"] = str(self._version)
+        self.version += 1
+        new["metadata"]["resourceVersion"] = str(self.version)
         self.objects[key_of(new)] = new
         self._tell(change, old, new)
         return copy.deepcopy(new)

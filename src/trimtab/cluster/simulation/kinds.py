@@ -26,6 +26,7 @@ __all__ = [
     "SECRET",
     "SERVICE",
     "SERVICE_ACCOUNT",
+    "SIMULATED",
     "STATEFUL_SET",
     "STORAGE_CLASS",
     "WATCHED",
@@ -61,3 +62,9 @@ WATCHED = (
     ENDPOINT_SLICE, INGRESS, HPA, PDB,
 )  # fmt: skip
 """Kept in the cache; owners before what they own, so that start-up finds owners known."""
+
+SIMULATED = (
+    CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, HPA, INGRESS, JOB, NODE, PDB, POD,
+    PV, PVC, REPLICA_SET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET,
+)  # fmt: skip
+"""Kinds that a controller here moves: what the capabilities document lists."""

@@ -61,6 +61,7 @@ class Kit:
         self.cache = Cache()
         self._handlers: dict[GroupKind, list[Handler]] = {gk: [] for gk in WATCHED}
         self._any: list[Handler] = []
+        self._rewritten: dict[str, tuple[Object, Object]] = {}  # uid -> (written, stored) status
 
     # -- wiring ---------------------------------------------------------------------------------
 
@@ -92,6 +93,10 @@ class Kit:
             handler(new if gone else old, None if gone else new)
 
     def _put(self, obj: Object) -> None:
+        key = key_of(obj)
+        known = self.cache.get(key.group_kind, key.namespace, key.name)
+        if known is not None and known["metadata"].get("uid") != obj["metadata"].get("uid"):
+            self._drop(known)  # one of the same name took its place
         taken = self.cache.put(obj)
         if taken is not None:
             for handler in self._handlers.get(gvk_of(obj).group_kind, ()):
@@ -100,6 +105,7 @@ class Kit:
     def _drop(self, obj: Object) -> None:
         known = self.cache.drop(obj)
         if known is not None:
+            self._rewritten.pop(str(known["metadata"].get("uid")), None)
             for handler in self._handlers.get(gvk_of(obj).group_kind, ()):
                 handler(known, None)
 
@@ -152,14 +158,23 @@ class Kit:
     def set_status(
         self, obj: Object, status: Object, *, manager: str = CONTROLLER_MANAGER
     ) -> Object | None:
-        """Writes `status` when it differs from what the cache knows."""
-        if obj.get("status") == status:
+        """Writes `status` when it differs from what the cache knows.
+
+        A world may store it in another spelling; writing the same again would then never end,
+        so what became of it is remembered.
+        """
+        have, uid = obj.get("status"), str(obj["metadata"].get("uid"))
+        if have == status or self._rewritten.get(uid) == (status, have):
             return obj
 
         def change(fresh: Object) -> None:
             fresh["status"] = status
 
-        return self.edit(obj, change, manager=manager, subresource="status")
+        made = self.edit(obj, change, manager=manager, subresource="status")
+        self._rewritten.pop(uid, None)
+        if made is not None and made.get("status") != status:
+            self._rewritten[uid] = (status, made.get("status") or {})
+        return made
 
     def delete(self, obj: Object, *, grace: int | None = None) -> None:
         """Deletes this very object (by uid); already gone is fine."""

@@ -138,14 +138,22 @@ class Runner:
         try:
             queue.reconcile(key)
         except TrimtabError as error:
-            failures = queue.failures.get(key, 0)
-            queue.failures[key] = failures + 1
-            delay = min(_RETRY_CAP_S, _RETRY_BASE_S * 2 ** min(failures, 16))
             level = logging.DEBUG if error.reason in {"Conflict", "NotFound"} else logging.WARNING
             _log.log(level, "reconcile failed: %s %s: %s", queue.name, key, error)
-            self.arm(queue, key, delay)
+            self._retry(queue, key)
+        except Exception:
+            if self.clock.manual:  # a test wants to see our mistakes
+                raise
+            # One object that we cannot handle must not stop the whole cluster.
+            _log.exception("reconcile failed: %s %s", queue.name, key)
+            self._retry(queue, key)
         else:
             queue.failures.pop(key, None)
+
+    def _retry(self, queue: Queue, key: ObjectKey) -> None:
+        failures = queue.failures.get(key, 0)
+        queue.failures[key] = failures + 1
+        self.arm(queue, key, min(_RETRY_CAP_S, _RETRY_BASE_S * 2 ** min(failures, 16)))
 
     def settle(self) -> int:
         """Runs everything due at this instant. Returns the number of reconciles.

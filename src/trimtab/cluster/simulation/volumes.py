@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-
 from trimtab.cluster.simulation.api import Object
 from trimtab.cluster.simulation.kinds import PV, PVC, STORAGE_CLASS
 from trimtab.cluster.simulation.kit import Kit
@@ -12,25 +10,11 @@ from trimtab.cluster.simulation.podspec import is_terminating, phase
 from trimtab.cluster.simulation.scheduler import SELECTED_NODE
 from trimtab.errors import TrimtabError
 from trimtab.objects.identity import ObjectKey, key_of
+from trimtab.objects.quantity import compare, parse
 
-__all__ = ["VolumeController", "bytes_of"]
+__all__ = ["VolumeController"]
 
 COMPONENT = "persistentvolume-controller"
-_UNITS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
-
-
-def bytes_of(quantity: str) -> Decimal:
-    """The size a storage quantity names; 0 when it cannot be read."""
-    text = str(quantity)
-    binary = text.endswith("i")
-    unit = text.rstrip("i")[-1:] if not text.rstrip("i")[-1:].isdigit() else ""
-    if binary and unit == "K":
-        unit = "k"
-    number = text.rstrip("i").removesuffix("K" if text.endswith("Ki") else unit)
-    try:
-        return Decimal(number) * Decimal(1024 if binary else 1000) ** _UNITS.get(unit, 0)
-    except InvalidOperation:
-        return Decimal(0)
 
 
 def _asked(claim: Object) -> str:
@@ -54,7 +38,7 @@ def _holds(volume: Object, claim: Object) -> bool:
     return (
         spec.get("storageClassName", "") == wanted.get("storageClassName", "")
         and set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ())
-        and bytes_of((spec.get("capacity") or {}).get("storage", "0")) >= bytes_of(_asked(claim))
+        and compare((spec.get("capacity") or {}).get("storage", "0"), _asked(claim)) >= 0
         and spec.get("volumeMode", "Filesystem") == wanted.get("volumeMode", "Filesystem")
         and (
             not wanted.get("selector")
@@ -135,7 +119,7 @@ class VolumeController:
             for v in self.kit.cache.of_kind(PV)
             if _holds(v, claim) and not is_terminating(v) and phase(v) in {"Available", "Pending"}
         ]
-        size = {v["metadata"]["name"]: bytes_of(v["spec"]["capacity"]["storage"]) for v in fitting}
+        size = {v["metadata"]["name"]: parse(v["spec"]["capacity"]["storage"]) for v in fitting}
         return min(fitting, key=lambda v: size[v["metadata"]["name"]], default=None)
 
     def _may_provision(self, claim: Object) -> bool:
@@ -223,7 +207,7 @@ class VolumeController:
         have = ((claim.get("status") or {}).get("capacity") or {}).get("storage", "0")
         volume = self.kit.get(PV, "", claim["spec"].get("volumeName") or "")
         storage = self.kit.get(STORAGE_CLASS, "", claim["spec"].get("storageClassName") or "")
-        if volume is None or bytes_of(_asked(claim)) <= bytes_of(have):
+        if volume is None or compare(_asked(claim), have) <= 0:
             return
         if not (storage or {}).get("allowVolumeExpansion"):
             return
