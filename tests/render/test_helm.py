@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -43,9 +44,11 @@ def engine() -> Counting:
 
 @pytest.fixture
 def helm(tree_of, engine):
-    def run(files, *, path="c", destination=Destination(), **options):
+    def run(files, *, path="c", destination=None, **options):
         files = {"c/Chart.yaml": CHART} | files
-        request = RenderRequest(path, destination=destination, helm=HelmOptions(**options))
+        request = RenderRequest(
+            path, destination=destination or Destination(), helm=HelmOptions(**options)
+        )
         return render(request, tree_of(files), charts=engine)
 
     return run
@@ -168,7 +171,9 @@ def test_template_errors_carry_their_place(helm, template, place, message) -> No
 
 def test_values_that_break_the_schema_are_named_by_path(helm) -> None:
     files = {
-        "c/values.schema.json": '{"properties": {"image": {"properties": {"tag": {"type": "string"}}}}}',
+        "c/values.schema.json": json.dumps(
+            {"properties": {"image": {"properties": {"tag": {"type": "string"}}}}}
+        ),
         "c/templates/cm.yaml": MAP,
     }
     wrong = ({"image": {"tag": 1}},)

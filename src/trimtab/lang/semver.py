@@ -169,7 +169,7 @@ def _comparator(op: str, operand: str) -> _Comparator:
     given = len(numbers)
     major, minor, patch = numbers + [0] * (3 - given)
     match = re.search(rf"-({_IDENTIFIERS})", operand)
-    pre = tuple(match[1].split(".")) if match and given == 3 else ()
+    pre = tuple(match[1].split(".")) if match else ()
     version = Version(major, minor, patch, pre, "", operand)
     known = {"": "=", "=>": ">=", "=<": "<=", "~>": "~"}.get(op, op)
     # A partial version after `=` is a wildcard: `1.2` means `1.2.x`.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from trimtab.sources.errors import LimitExceeded, PathEscapes, PathNotFound
-from trimtab.sources.paths import join, normalise
+from trimtab.sources.paths import normalise
 from trimtab.sources.tree import ABSENT, Entry, EntryKind
 
 __all__ = ["MAX_FILE_BYTES", "MAX_LINKS", "LinkedTree"]
@@ -85,13 +85,20 @@ class LinkedTree(ABC, Generic[Node]):
 
     def _find(self, path: str) -> tuple[Node | None, Entry | None]:
         """(directory, None) for a directory, (its directory, entry) for a file, (None, None) for
-        nothing. Links are followed by their real place, as a file system does."""
-        left = MAX_LINKS
+        nothing. `..` in a link's target goes up from the real place, as in a file system."""
+        links = 0
+        link = ""
         real: list[str] = []
         nodes: list[Node] = [self._root]
         todo = path.split("/")[::-1] if path else []
         while todo:
             name = todo.pop()
+            if name == "..":
+                if not real:
+                    raise PathEscapes(f"symlink {link}, outside of the tree")
+                real.pop()
+                nodes.pop()
+                continue
             entry = self._children(nodes[-1]).get(name)
             if entry is None:
                 return None, None
@@ -101,23 +108,14 @@ class LinkedTree(ABC, Generic[Node]):
             elif entry.kind == "file":
                 return (None, None) if todo else (nodes[-1], entry)
             else:
-                left -= 1
-                if left < 0:
+                links += 1
+                if links > MAX_LINKS:
                     raise LimitExceeded(
                         f"{path} goes through too many symlinks", why=f"limit links={MAX_LINKS}"
                     )
-                target = self._target("/".join(real), name, self._content(nodes[-1], entry))
-                todo.extend(target.split("/")[::-1] if target else [])
-                del real[:], nodes[1:]
+                target = self._content(nodes[-1], entry).decode("utf-8", "surrogateescape")
+                link = f"{'/'.join([*real, name])} leads to {target}"
+                if target.startswith("/") or "\0" in target:
+                    raise PathEscapes(f"symlink {link}, outside of the tree")
+                todo.extend(part for part in target.split("/")[::-1] if part not in ("", "."))
         return nodes[-1], None
-
-    def _target(self, directory: str, name: str, content: bytes) -> str:
-        """Where a link leads, from the root. `directory` is the link's real place."""
-        link = f"{directory}/{name}" if directory else name
-        target = content.decode("utf-8", "surrogateescape")
-        if target.startswith("/"):
-            raise PathEscapes(f"symlink {link} leads to {target}, outside of the tree")
-        try:
-            return join(directory, target)
-        except PathEscapes as error:
-            raise PathEscapes(f"symlink {link} leads to {target}, outside of the tree") from error

@@ -46,8 +46,12 @@ def bare_store(place: Path) -> Path:
         pygit2.init_repository(str(fresh), bare=True)
         try:
             fresh.replace(place)
-        except OSError:  # another process was first
-            shutil.rmtree(fresh, ignore_errors=True)
+        except OSError:
+            if (place / "HEAD").exists():  # another process was first
+                shutil.rmtree(fresh, ignore_errors=True)
+            else:  # what is left there is no repository any more
+                shutil.rmtree(place)
+                fresh.replace(place)
     return place
 
 
