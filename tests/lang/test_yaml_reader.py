@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trimtab.lang.yaml import Limits, YamlError, YamlLimitError, dump, load, load_all
+from trimtab.lang.yaml import Limits, YamlError, YamlLimitError, dump, load, load_all, place
 from trimtab.lang.yaml.reader import load_all as read_all
 
 CASES = (Path(__file__).parent / "yaml_scalars.yaml.txt").read_text().splitlines()
@@ -187,3 +188,38 @@ def test_json_is_yaml_but_for_surrogate_pairs(value: Any) -> None:
     assume("\\ud8" not in text and "\\uda" not in text and "\\udb" not in text)
     assume("\\ud9" not in text)
     assert load(text)["v"] == as_json(value)
+
+
+WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(
+    ("false", "False", "FALSE"), False
+)
+
+
+@given(st.from_regex(r"[A-Za-z_/.0-9~+-]{1,12}", fullmatch=True))
+def test_the_shortcut_by_the_first_character_changes_no_meaning(text: str) -> None:
+    assume(text not in ("-", "---", "...") and not re.fullmatch(r"[-+]?\.(?i:inf|nan)", text))
+    value = load(f"v: {text}\n")["v"]
+    if text in WORDS:
+        assert value is WORDS[text]
+    elif isinstance(value, str):
+        assert value == text
+        assert not re.fullmatch(r"[-+]?(0|[1-9][0-9]{0,17})", text)
+    else:
+        assert text[0] in "0123456789+-."
+
+
+@pytest.mark.parametrize("word", ["y", "Yes", "ON", "n", "No", "OFF"])
+def test_old_booleans_are_booleans_only_where_asked(word: str) -> None:
+    text = f"{word}: {word}\n"
+    meaning = word.lower() in ("y", "yes", "on")
+    assert load(text) == {word: word}
+    assert load_all(text, booleans="yaml11")[0].value == {str(meaning).lower(): meaning}
+
+
+def test_places_of_keys_and_values_are_found_for_messages() -> None:
+    text = "a: 1\nb:\n- c: 2\n- d:  3\n"
+    assert place(text, ("b", 1, "d")) == (4, 3)
+    assert place(text, ("b", 1, "d"), key=False) == (4, 7)
+    assert place(text, ("b", 7)) == (2, 1)
+    assert place("a: [", ("a",)) == (0, 0)

@@ -7,42 +7,26 @@ names the cases where we follow a newer kustomize than the one in kubectl.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trimtab.errors import Location
-from trimtab.lang.yaml import load_all
 from trimtab.render.errors import RenderError
 from trimtab.render.kustomize import build
 from trimtab.sources import LocalTree
 
+Oracle = Callable[[Path], "list[Any] | None"]
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
 DIFFERENCES: dict[str, str] = json.loads((HERE / "differences.json").read_text())
 CASES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
-KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 
 
 def target_of(case: str) -> str:
     return "overlay" if (CORPUS / case / "overlay").is_dir() else ""
-
-
-def kubectl(case: str) -> list[Any] | None:
-    """Objects in order, None when kubectl refuses."""
-    assert KUBECTL
-    run = subprocess.run(
-        [KUBECTL, "kustomize", str(CORPUS / case / target_of(case))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [d.value for d in load_all(run.stdout)] if run.returncode == 0 else None
 
 
 def ours(case: str) -> list[Any] | None:
@@ -61,18 +45,16 @@ def refusal(case: str) -> RenderError | None:
     return None
 
 
-@needs_kubectl
 @pytest.mark.parametrize("case", [case for case in CASES if case not in DIFFERENCES])
-def test_builds_what_kubectl_builds(case: str) -> None:
-    assert ours(case) == kubectl(case)
+def test_builds_what_kubectl_builds(case: str, kubectl: Oracle) -> None:
+    assert ours(case) == kubectl(CORPUS / case / target_of(case))
 
 
-@needs_kubectl
 @pytest.mark.parametrize("case", sorted(DIFFERENCES))
-def test_a_named_difference_is_still_one(case: str) -> None:
+def test_a_named_difference_is_still_one(case: str, kubectl: Oracle) -> None:
     assert case in CASES
     assert ours(case) is not None
-    assert ours(case) != kubectl(case)
+    assert ours(case) != kubectl(CORPUS / case / target_of(case))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -99,7 +99,10 @@ class Build:
                 hint=f"add one of {', '.join(kfile.FILE_NAMES)}, or check the path",
                 reason="KustomizationNotFound",
             )
-        kustomization = kfile.read(self._tree.read(path), path, root, via=via)
+        allow_empty = self._options.generate and not via
+        kustomization = kfile.read(
+            self._tree.read(path), path, root, via=via, allow_empty=allow_empty
+        )
         self._warnings.extend(kfile.deprecations(kustomization))
         return kustomization
 

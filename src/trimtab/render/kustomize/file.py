@@ -86,8 +86,11 @@ def find(tree: Tree, root: str, *, via: tuple[str, ...] = ()) -> str | None:
     return found[0] if found else None
 
 
-def read(data: bytes, path: str, root: str, *, via: tuple[str, ...]) -> Kustomization:
-    """A checked kustomization from its text. Raises KustomizeError naming every bad field."""
+def read(
+    data: bytes, path: str, root: str, *, via: tuple[str, ...], allow_empty: bool = False
+) -> Kustomization:
+    """A checked kustomization from its text. Raises KustomizeError naming every bad field, and
+    for a file without any unless `allow_empty`."""
     via = (*via, path)
     try:
         documents = load_all(data, source=path, booleans="yaml11")
@@ -111,7 +114,8 @@ def read(data: bytes, path: str, root: str, *, via: tuple[str, ...]) -> Kustomiz
     checker.finish()
     kustomization = Kustomization(root, path, fields, data, via)
     _check_version(kustomization)
-    if not any(value for name, value in fields.items() if name not in ("apiVersion", "kind")):
+    empty = not any(value for name, value in fields.items() if name not in ("apiVersion", "kind"))
+    if empty and not allow_empty:
         raise KustomizeError(
             "the kustomization is empty",
             where=Location(path, via=via[:-1]),

@@ -185,7 +185,7 @@ def _only(resources: ResMap, merge: Resource, patch: Patch) -> Resource:
 
 
 def _merge(
-    resources: ResMap, resource: Resource, merge: Resource, patch: Patch, schemas: SchemaSet
+    resources: ResMap, resource: Resource, merge: Resource, patch: Patch, schemas: Schemas
 ) -> None:
     name, namespace, kind = resource.name, resource.namespace, resource.kind
     api_version = resource.obj.get("apiVersion")
