@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from trimtab.cluster.simulation import (
@@ -200,6 +201,20 @@ def test_a_stage_makes_a_custom_object_ready():
     tls = world.one("Certificate", "tls")
     assert tls["status"]["conditions"][0]["observedGeneration"] == 2
     assert ("Certificate/tls", "Normal", *READY.event) in world.events
+
+
+def test_jitter_spreads_a_stage_the_same_way_for_one_seed():
+    spread = msgspec.structs.replace(READY, jitter_s=100)
+    times = []
+    for _ in range(2):
+        objects = [_certificate() for _ in range(5)]
+        for number, obj in enumerate(objects):
+            obj["metadata"]["name"] = f"tls-{number}"
+        world, simulation = cluster(*objects, stages=[spread])
+        simulation.advance(105)
+        times.append([c["status"]["notBefore"] for c in world.all("Certificate")])
+    assert times[0] == times[1]
+    assert len(set(times[0])) == 5
 
 
 def test_a_stage_leaves_objects_alone_that_are_to_fail():

@@ -12,6 +12,7 @@ from trimtab.cluster.simulation.conditions import condition, without
 from trimtab.cluster.simulation.rollout import Fence, fence_of
 
 __all__ = [
+    "base_status",
     "deadline_left",
     "fence",
     "has_deadline",

@@ -215,10 +215,6 @@ class Kit:
             if error.reason not in {"Forbidden", "NotFound"}:
                 raise
 
-    def suffix(self, length: int = 5) -> str:
-        """Random letters as `generateName` makes them."""
-        return "".join(self.rng.choices("bcdfghjklmnpqrstvwxz2456789", k=length))
-
 
 def owner_reference(owner: Object, *, api_version: str, kind: str) -> dict[str, Any]:
     """The reference a controller puts on what it makes."""

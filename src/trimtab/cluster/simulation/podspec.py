@@ -16,6 +16,7 @@ __all__ = [
     "is_finished",
     "is_ready",
     "is_terminating",
+    "phase",
     "pod_from_template",
     "ready_since",
     "restarts",
@@ -23,6 +24,7 @@ __all__ = [
 
 
 def phase(pod: Object) -> str:
+    """`status.phase`; Pending when it is not set."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
 
 

@@ -37,12 +37,13 @@ class Stage(msgspec.Struct, frozen=True):
     """One step in the life of a kind.
 
     `delay_s`: cluster seconds after the object, or its new generation, was first seen.
-    `labels`: only objects that carry them. `event`: (reason, message) told when it is entered.
+    `jitter_s`: up to so much longer, by the cluster's seed. `labels`: only objects that carry them. `event`: (reason, message) told when it is entered.
     """
 
     kind: GroupKind
     status: Mapping[str, Any]
     delay_s: float = 0.0
+    jitter_s: float = 0.0
     labels: Mapping[str, str] = {}
     event: tuple[str, str] | None = None
 
@@ -54,7 +55,7 @@ class StageController:
         self.kit = kit
         self.stages = tuple(stages)
         self.queue = kit.queue("stage", self.reconcile)
-        self._seen: dict[tuple[str, int], float] = {}
+        self._seen: dict[tuple[str, int], tuple[float, float]] = {}  # when, and its luck 0..1
         for gk in dict.fromkeys(stage.kind for stage in self.stages):
             kit.on(gk, self._changed)
 
@@ -73,7 +74,10 @@ class StageController:
             return
         now = self.kit.clock.monotonic()
         meta = obj["metadata"]
-        seen = self._seen.setdefault((meta["uid"], meta.get("generation", 0)), now)
+        life = (meta["uid"], meta.get("generation", 0))
+        if life not in self._seen:
+            self._seen[life] = (now, self.kit.rng.random())
+        seen, luck = self._seen[life]
         status: Object = dict(obj.get("status") or {})
         entered: list[Stage] = []
         for stage in self.stages:
@@ -81,8 +85,9 @@ class StageController:
                 stage.labels, meta.get("labels") or {}
             ):
                 continue
-            if now < seen + stage.delay_s:
-                self.queue.add_after(key, seen + stage.delay_s - now)
+            due = seen + stage.delay_s + luck * stage.jitter_s
+            if now < due:
+                self.queue.add_after(key, due - now)
                 break
             before = status
             status = self._enter(stage, obj, status)
