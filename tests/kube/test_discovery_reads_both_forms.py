@@ -133,3 +133,37 @@ def test_both_forms_of_one_server_mean_the_same() -> None:
         ],
     }
     assert parse_aggregated(aggregated) == legacy_resources(LEGACY["/api/v1"])[:1]
+
+
+def test_a_group_that_does_not_answer_keeps_its_kinds() -> None:
+    def page(**version: Any) -> dict[str, Any]:
+        return {
+            "kind": "APIGroupDiscoveryList",
+            "items": [
+                {"metadata": {"name": "metrics.k8s.io"}, "versions": [{"version": "v1", **version}]}
+            ],
+        }
+
+    kind = {"group": "metrics.k8s.io", "version": "v1", "kind": "PodMetrics"}
+    known = parse_aggregated(
+        page(freshness="Current", resources=[{"resource": "pods", "responseKind": kind}])
+    )
+    assert [each.kind for each in known] == ["PodMetrics"]
+    assert parse_aggregated(page(freshness="Stale"), known) == known
+    assert parse_aggregated(page(freshness="Current"), known) == []
+
+    async def main() -> None:
+        async with fault_server() as server:
+            server.other = lambda request: (
+                Reply(body=LEGACY[request.path]) if (request.path in LEGACY) else None
+            )
+            async with Client(Connection(server=server.url), qps=None) as client:
+                assert (await client.discovery()).find("hpa") is not None
+                server.other = lambda request: (
+                    Reply(503, status(503, "ServiceUnavailable"))
+                    if request.path.startswith("/apis/autoscaling")
+                    else legacy(request)
+                )
+                assert (await client.discovery(refresh=True)).find("hpa") is not None
+
+    asyncio.run(asyncio.wait_for(main(), 20))

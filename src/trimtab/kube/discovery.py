@@ -118,14 +118,22 @@ class Discovery:
         return int(digits) if digits else 0
 
 
-def parse_aggregated(document: Mapping[str, Any]) -> list[Resource]:
-    """The resources of one APIGroupDiscoveryList. Versions that are stale are kept: the group
-    behind them is only unreachable for the moment."""
+def parse_aggregated(document: Mapping[str, Any], known: Iterable[Resource] = ()) -> list[Resource]:
+    """The resources of one APIGroupDiscoveryList.
+
+    A version marked stale whose server is away keeps what was `known` of it: a kind must not
+    seem gone because somebody did not answer.
+    """
     found: list[Resource] = []
+    before = list(known)
     for item in document.get("items") or []:
         group = str((item.get("metadata") or {}).get("name") or "")
         for version in item.get("versions") or []:
-            for entry in version.get("resources") or []:
+            entries = version.get("resources") or []
+            if not entries and version.get("freshness") == "Stale":
+                served = (group, version.get("version"))
+                found.extend(each for each in before if (each.group, each.version) == served)
+            for entry in entries:
                 kind = entry.get("responseKind") or {}
                 if not kind.get("kind"):
                     continue

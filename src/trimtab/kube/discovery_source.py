@@ -84,7 +84,7 @@ class DiscoverySource:
             answer = await self._read(path, "application/json", "")
         document = _object(answer)
         if document.get("kind") == "APIGroupDiscoveryList":
-            found = parse_aggregated(document)
+            found = parse_aggregated(document, known)
             self._pages[path] = (answer.headers.get("etag", ""), found)
             return found
         return await self._legacy(path, document)
@@ -104,7 +104,11 @@ class DiscoverySource:
         try:
             answer = await self._read(path, "application/json", "")
         except (ServiceUnavailable, InternalError):
-            return []  # the group's own server is away: the other groups still count
+            # The group's own server is away: the other groups still count, and so does what
+            # was known of this one.
+            version = path.removeprefix("/apis/").removeprefix("/api/")
+            known = self._known.resources(every_version=True) if self._known else ()
+            return [each for each in known if each.api_version == version]
         return legacy_resources(_object(answer)) if answer.status == 200 else []
 
 

@@ -325,7 +325,8 @@ def _asked(obj: dict[str, Any]) -> tuple[Any, ...]:
         meta.get("annotations"),
         meta.get("labels"),
         meta.get("deletionTimestamp"),
-        meta.get("finalizers"),
+        # A finalizer matters to others only while the object waits for the last one to go.
+        meta.get("finalizers") if meta.get("deletionTimestamp") else None,
     )
 
 
