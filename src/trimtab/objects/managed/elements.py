@@ -99,12 +99,18 @@ def _value_element(item: Any) -> str:
 
 def _json(value: Any) -> str:
     """JSON as a Go server writes it: sorted keys, no spaces, the characters of HTML escaped."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, dict):
+        value = {key: _whole(item) for key, item in value.items()}
+    else:
+        value = _whole(value)
     text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     if "<" in text or ">" in text or "&" in text:
         text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return text
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def canonical(element: str) -> str:
