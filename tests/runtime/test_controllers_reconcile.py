@@ -311,3 +311,51 @@ def test_queue_depth_is_measured_by_priority() -> None:
         await world.clock.advance(0)
 
     run(body, workers=1)
+
+
+def test_a_reconcile_that_cancels_itself_costs_no_worker() -> None:
+    async def body(world: World, controller: Controller) -> None:
+        world.answer = lambda key: asyncio.CancelledError() if key.name == "odd" else Result()
+        controller.enqueue(Key("team", "odd"), "user")
+        await world.clock.advance(0)
+        controller.enqueue(Key("team", "even"), "user")
+        await world.clock.advance(0)
+        assert world.names == ["odd", "even"]
+        assert "the work cancelled itself" in world.lines.text
+
+    run(body, workers=1)
+
+
+def test_a_failure_inside_a_task_group_counts_as_itself() -> None:
+    async def body(world: World, controller: Controller) -> None:
+        world.answer = lambda _: ExceptionGroup("tasks", [Terminal("bad", reason="InvalidSpec")])
+        controller.enqueue(Key("team", "a"), "user")
+        await world.clock.advance(300)
+        assert world.names == ["a"]
+        assert "reason=InvalidSpec" in world.lines.text
+
+    run(body)
+
+
+def test_finalizers_wake_a_controller_only_while_an_object_is_deleted() -> None:
+    async def body(world: World, controller: Controller) -> None:
+        await world.clock.advance(0)
+
+        def obj(version: int, *finalizers: str, dying: bool = False) -> dict[str, Any]:
+            made = widget("a", version)
+            made["metadata"]["finalizers"] = list(finalizers)
+            if dying:
+                made["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            return made
+
+        for state in (obj(1), obj(2, "ours"), obj(3, "ours", "theirs")):
+            world.cache.put(state)
+            await world.clock.advance(0)
+        assert len(world.runs) == 1
+        world.cache.put(obj(4, "ours", "theirs", dying=True))
+        await world.clock.advance(0)
+        world.cache.put(obj(5, "ours", dying=True))
+        await world.clock.advance(0)
+        assert len(world.runs) == 3
+
+    run(body)

@@ -84,11 +84,17 @@ class ManualClock:
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`; cancels it and raises TimeoutError after `seconds` of the clock."""
+    """The result of `work`; cancels it and raises TimeoutError after `seconds` of the clock.
+
+    Work that ends as cancelled though nobody cancelled it is a RuntimeError: to the caller a
+    CancelledError would mean that the caller itself must end.
+    """
     task = asyncio.ensure_future(work)
     timer = asyncio.ensure_future(clock.sleep(seconds))
     try:
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if task.cancelled():
+            raise RuntimeError("the work cancelled itself")
         if task.done():
             return task.result()
         raise TimeoutError(f"not done after {seconds:.0f} s")

@@ -300,7 +300,13 @@ class Controller:
 
 
 async def _call(reconcile: Reconcile, context: Context, key: Key) -> Result:
-    return await reconcile(context, key)
+    try:
+        return await reconcile(context, key)
+    except ExceptionGroup as group:
+        # A task group with one failed task says nothing that the failure itself does not.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group
+        raise
 
 
 def _key(record: LiveObject) -> Key:
