@@ -146,6 +146,15 @@ def test_no_node_fits_says_why_until_one_does():
     assert world.one("Pod", "lone")["spec"]["nodeName"] == "sim-node-2"
 
 
+def test_unschedulable_is_said_by_the_scheduler():
+    world, simulation = cluster(pod(image="web:unschedulable"))
+    lone = world.one("Pod", "lone")
+    assert "0/1 nodes are available: 1 Insufficient cpu." in str(lone["status"])
+    assert ("Pod/lone", "Warning", "FailedScheduling") in {event[:3] for event in world.events}
+    simulation.advance(600)
+    assert "nodeName" not in world.one("Pod", "lone")["spec"]
+
+
 def test_taints_keep_pods_away_that_do_not_tolerate_them():
     tolerating = pod(
         "tolerant", tolerations=[{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]

@@ -141,6 +141,15 @@ def test_an_idle_cluster_does_almost_nothing():
     assert {name.split("/")[1] for _, name in world.log[writes:]} == {"Lease"}
 
 
+def test_it_is_idle_until_something_happens():
+    world, simulation = cluster()
+    assert simulation.idle
+    world.create(deployment(), manager="user")
+    assert not simulation.idle
+    simulation.settle()
+    assert simulation.idle
+
+
 def test_a_restart_takes_up_what_is_there():
     world, first = cluster(deployment())
     first.close()

@@ -29,7 +29,8 @@ class World(Protocol):
     """The cluster as a controller inside the process sees it.
 
     Errors are `trimtab.cluster.errors.ApiError` with Kubernetes' reasons (`NotFound`,
-    `AlreadyExists`, `Conflict`, `Invalid`, `Forbidden`).
+    `AlreadyExists`, `Conflict`, `Invalid`, `Forbidden`). What is passed in is not mutated: it may
+    share parts with what the world told of earlier.
     """
 
     def get(self, gk: GroupKind, namespace: str, name: str) -> Object | None:

@@ -51,24 +51,22 @@ class DisruptionController:
         healthy = sum(is_ready(pod) for pod in pods)
         allowed = max(0, healthy - desired) if expected else 0
         old = budget.get("status") or {}
+        conditions = set_condition(
+            old.get("conditions"),
+            "DisruptionAllowed",
+            "True" if allowed else "False",
+            now=self.kit.now(),
+            reason="SufficientPods" if allowed else "InsufficientPods",
+            observedGeneration=budget["metadata"].get("generation"),
+        )
         status: Object = {
             "currentHealthy": healthy,
             "desiredHealthy": desired,
             "disruptionsAllowed": allowed,
             "expectedPods": expected,
             "observedGeneration": budget["metadata"].get("generation", 0),
-            "conditions": set_condition(
-                old.get("conditions"),
-                "DisruptionAllowed",
-                "True" if allowed else "False",
-                now=self.kit.now(),
-                reason="SufficientPods" if allowed else "InsufficientPods",
-                message="",
-                observedGeneration=budget["metadata"].get("generation"),
-            ),
+            "conditions": [{"message": "", **c} for c in conditions],  # required, though empty
         }
-        for condition in status["conditions"]:
-            condition.setdefault("message", "")  # required, though empty
         self.kit.set_status(budget, status)
 
     def _expected(self, budget: Object, pods: list[Object]) -> tuple[int, int]:

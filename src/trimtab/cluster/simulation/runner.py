@@ -80,6 +80,13 @@ class Runner:
         self.queues.append(queue)
         return queue
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is due now."""
+        due = self.next_due()
+        waits = any(queue.ready for queue in self.queues)
+        return not waits and (due is None or due > self.clock.monotonic())
+
     def wake(self) -> None:
         self._wake.set()
 

@@ -50,6 +50,11 @@ class Simulation:
         """How many reconciles ran since the start."""
         return self._kit.runner.reconciles
 
+    @property
+    def idle(self) -> bool:
+        """Whether no controller has anything to do at this instant."""
+        return self._kit.runner.idle
+
     async def run(self) -> None:
         """Works until cancelled. With a manual clock it only waits."""
         try:

@@ -37,7 +37,8 @@ class Stage(msgspec.Struct, frozen=True):
     """One step in the life of a kind.
 
     `delay_s`: cluster seconds after the object, or its new generation, was first seen.
-    `jitter_s`: up to so much longer, by the cluster's seed. `labels`: only objects that carry them. `event`: (reason, message) told when it is entered.
+    `jitter_s`: up to so much longer, by the cluster's seed. `labels`: only objects that carry
+    them. `event`: (reason, message) told when it is entered.
     """
 
     kind: GroupKind
