@@ -39,7 +39,7 @@ def test_importing_it_loads_neither_aiohttp_nor_asyncio_clients() -> None:
     code = (
         "import sys, trimtab.kube.simple;"
         "from trimtab.kube import SimpleClient, Connection;"
-        "print([name for name in ('aiohttp', 'multidict', 'prometheus_client', 'yaml')"
+        "print([name for name in ('aiohttp', 'asyncio', 'multidict', 'prometheus_client', 'yaml')"
         " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -31,7 +31,7 @@ from trimtab.kube.errors import (
     Unreachable,
     error_from_response,
 )
-from trimtab.kube.ports import Clock, Observer, RealClock, Silent
+from trimtab.kube.ports import Clock, Observer, Silent, SystemTime
 from trimtab.kube.ration import Ration
 from trimtab.kube.retries import give_up, retry_delay
 from trimtab.kube.transport import AioTransport, Response, StreamResponse, Transport
@@ -43,6 +43,13 @@ READ_S = 60.0
 WRITE_S = 40.0  # webhooks may hold a write for 30 s
 TOTAL_S = 120.0
 MAX_BODY_SHOWN = 2000
+
+
+class _RealClock(SystemTime):
+    """What a client uses when it was given no clock."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 class Client:
@@ -63,7 +70,7 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         self.connection = connection
-        self.clock: Clock = clock or RealClock()
+        self.clock: Clock = clock or _RealClock()
         self.observer: Observer = observer or Silent()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._transport = transport or AioTransport(connection, clock=self.clock)

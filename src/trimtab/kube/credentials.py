@@ -19,7 +19,7 @@ import orjson
 
 from trimtab.kube.connection import Connection, ExecPlugin
 from trimtab.kube.errors import ConfigError, Unauthorized
-from trimtab.kube.ports import Clock
+from trimtab.kube.ports import Timepiece
 
 __all__ = ["Credential", "Credentials"]
 
@@ -56,7 +56,7 @@ def _run(command: list[str], env: dict[str, str], timeout_s: float) -> Any:
 class Credentials:
     """The current credential of a connection and how to get the next one."""
 
-    def __init__(self, connection: Connection, *, clock: Clock, run: Run = _run) -> None:
+    def __init__(self, connection: Connection, *, clock: Timepiece, run: Run = _run) -> None:
         self._connection = connection
         self._clock = clock
         self._run = run

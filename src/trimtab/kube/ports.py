@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "Observer", "RealClock", "Silent"]
+__all__ = ["Clock", "Observer", "Silent", "SystemTime", "Timepiece"]
 
 
-class Clock(Protocol):
-    """Time as an argument. `now` is aware UTC; `monotonic` and `sleep` are in seconds."""
+class Timepiece(Protocol):
+    """A clock to read. `now` is aware UTC; `monotonic` is in seconds."""
 
     def now(self) -> datetime: ...
 
     def monotonic(self) -> float: ...
 
+
+class Clock(Timepiece, Protocol):
+    """Time as an argument: a clock to read and to wait on, in seconds."""
+
     async def sleep(self, seconds: float) -> None: ...
 
 
-class RealClock:
-    """The machine's own time; what a client uses when it was given no clock."""
+class SystemTime:
+    """The machine's own time, to read."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Observer(Protocol):

@@ -39,7 +39,7 @@ from trimtab.kube.errors import (
     error_from_response,
     error_from_status,
 )
-from trimtab.kube.ports import RealClock
+from trimtab.kube.ports import SystemTime
 from trimtab.kube.retries import give_up, retry_delay
 from trimtab.objects import GroupKind, gvk_of
 
@@ -60,7 +60,7 @@ class SimpleClient:
         impersonate: str | None = None,
     ) -> None:
         self.connection = connection
-        self._clock = RealClock()
+        self._clock = SystemTime()
         self._credentials = Credentials(connection, clock=self._clock)
         self._rng = Random()  # noqa: S311 - jitter
         self._headers = [("User-Agent", user_agent)]
