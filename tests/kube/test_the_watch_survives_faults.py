@@ -467,3 +467,22 @@ def test_a_burst_of_twenty_thousand_events_leaves_the_loop_responsive() -> None:
         ),
         body,
     )
+
+
+def test_a_watch_the_server_forgets_to_end_is_ended_by_us_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reflector, "WATCH_S", (0, 0))
+    monkeypatch.setattr(reflector, "WATCH_GRACE_S", 0.1)
+
+    def prepare(server: FaultServer) -> None:
+        server.watches.append(Reply(chunks=initial(version=5), hold=True))
+        server.watches.append(Reply(chunks=[event("ADDED", config_map("b", 9))], hold=True))
+
+    async def body(server: FaultServer, cache: ClusterCache, changes: Changes) -> None:
+        await cache.ensure([CM])
+        await eventually(lambda: cache.get(key("b")))
+        assert cache.status()[0].error == ""
+        assert server.watched()[1].query["resourceVersion"] == "5"
+
+    with_cache(prepare, body)

@@ -27,6 +27,7 @@ from trimtab.kube.errors import (
     Malformed,
     NotFound,
     ResourceVersionTooLarge,
+    Timeout,
     Unauthorized,
     error_from_status,
 )
@@ -180,6 +181,7 @@ class Reflector:
             initial_events=initial,
         )
         started = self._clock.monotonic()
+        opened = asyncio.get_running_loop().time()
         stream = _Stream(self, resource, initial=initial)
         gate = self._lists if initial else None
         if gate is not None:
@@ -198,6 +200,10 @@ class Reflector:
             if initial:
                 raise _StreamingRefused from error
             raise
+        except Timeout:
+            if stream.initial or asyncio.get_running_loop().time() < opened + seconds:
+                raise
+            return True  # the server did not end the watch when it should have: we did
         except TimeoutError as error:
             if stream.initial:
                 raise _StreamingRefused from error
