@@ -74,6 +74,22 @@ def test_values_are_merged_in_their_order(helm) -> None:
     assert data_of(result) == {"a": "chart", "b": "one", "c": "two", "d": "layer", "e": "set"}
 
 
+def test_a_glob_of_values_files_takes_them_by_name_and_notices_new_ones(helm, tree_of) -> None:
+    files = {
+        "env/a/1.yaml": "{x: first, y: first}",
+        "env/b/2.yaml": "{x: second}",
+        "env/b/no.txt": "{x: wrong}",
+        "c/templates/cm.yaml": MAP + "  x: {{ .Values.x }}\n  y: {{ .Values.y }}\n",
+    }
+    result = helm(files, value_files=("../env/**/*.yaml",))
+    assert data_of(result) == {"x": "second", "y": "first"}
+    files |= {"c/Chart.yaml": CHART}
+    assert result.reads.holds_in(tree_of(files | {"env/b/no.txt": "other"}))
+    assert not result.reads.holds_in(tree_of(files | {"env/b/3.yaml": "x: third"}))
+    with pytest.raises(HelmError, match="does not exist"):
+        helm(files, value_files=("none-*.yaml",))
+
+
 def test_null_removes_a_default(helm) -> None:
     result = helm(
         {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import threading
 from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from trimtab.sources import (
     GitRef,
     RevisionNotFound,
     Snapshot,
+    SourceError,
     SourceService,
     SourceSpec,
     Unreachable,
@@ -171,6 +174,79 @@ def test_what_one_may_read_is_not_given_to_another_from_the_cache(
                 await service.snapshot(SourceSpec("git", repository.url, GitRef(commit=commit)))
 
         using(tmp_path, clock, work)
+
+
+def test_credentials_do_not_follow_a_redirect_to_another_host(
+    tmp_path, clock, repository_on
+) -> None:
+    """SEC-07."""
+    seen: list[str | None] = []
+
+    class Spy(GitServer):
+        def admits(self, header: str | None) -> bool:
+            seen.append(header)
+            return super().admits(header)
+
+    with Spy(tmp_path / "other", basic=("bot", "pw")) as other:
+        repository_on(other).commit({"a": "1"})
+
+        class Redirect(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(302)
+                self.send_header("Location", other.url + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        front = ThreadingHTTPServer(("127.0.0.1", 0), Redirect)
+        threading.Thread(target=front.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{front.server_address[1]}/config.git"
+        try:
+            for credentials in (Credentials("bot", "pw"), Credentials(bearer_token="token")):
+                source = SourceSpec("git", url, credentials=credentials)
+                with pytest.raises(SourceError):
+                    using(tmp_path, clock, lambda service, s=source: service.snapshot(s))
+        finally:
+            front.shutdown()
+            front.server_close()
+    assert set(seen) == {None}
+
+
+def test_a_bearer_token_is_sent_to_its_own_host(tmp_path, clock, repository_on) -> None:
+    class Tokens(GitServer):
+        def admits(self, header: str | None) -> bool:
+            return header == "Bearer good-token"
+
+    with Tokens(tmp_path / "served") as server:
+        repository = repository_on(server)
+        commit = repository.commit({"a": "1"})
+        source = SourceSpec(
+            "git", repository.url, credentials=Credentials(bearer_token="good-token")
+        )
+        found = using(tmp_path, clock, lambda service: service.snapshot(source))
+        assert found.revision == commit
+
+
+def test_a_local_directory_is_a_snapshot_only_where_it_is_allowed(tmp_path, clock) -> None:
+    place = tmp_path / "work"
+    place.mkdir()
+    (place / "a").write_text("1")
+    source = SourceSpec("local", str(place))
+    with pytest.raises(UrlInvalid):
+        using(tmp_path, clock, lambda service: service.snapshot(source))
+
+    async def take() -> list[str]:
+        service = SourceService(tmp_path, clock=clock, git=GitProgram(allow_local=True))
+        one = await service.snapshot(source)
+        assert service.tree(one).read("a") == b"1"
+        (place / "a").write_text("2")
+        other = await service.snapshot(source)
+        await service.close()
+        return [one.revision, other.revision]
+
+    assert len(set(asyncio.run(take()))) == 2
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,13 @@ class SourceService:
         root: Path,
         *,
         clock: Clock,
-        git: GitProgram,
+        git: GitProgram | None = None,
         poll_s: float = 120.0,
         timeout_s: float = 60.0,
     ) -> None:
         self._root = root
         self._clock = clock
-        self._git = git
+        self._git = git or GitProgram(timeout_s=timeout_s)
         self._poll_s = poll_s
         self._timeout_s = timeout_s
         self._stores: dict[str, GitStore] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from trimtab.errors import Location
@@ -15,6 +17,7 @@ __all__ = ["merge", "values_of"]
 
 # Above this Go prints a float64 with an exponent, and the engine gets every number as one.
 _EXPONENT_FROM = 1_000_000
+_GLOB = re.compile(r"[*?\[]")
 
 
 def values_of(tree: Tree, path: str, options: HelmOptions) -> tuple[dict[str, Any], list[str]]:
@@ -23,8 +26,8 @@ def values_of(tree: Tree, path: str, options: HelmOptions) -> tuple[dict[str, An
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for file in options.value_files:
-        layer = _file(tree, path, file, missing_ok=options.ignore_missing_value_files)
-        values = merge(values, layer)
+        for place in _places(tree, path, file, missing_ok=options.ignore_missing_value_files):
+            values = merge(values, _layer(tree, place))
     for layer in options.values_layers:
         values = merge(values, layer)
     for parameter in options.parameters:
@@ -56,7 +59,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _file(tree: Tree, path: str, file: str, *, missing_ok: bool) -> dict[str, Any]:
+def _places(tree: Tree, path: str, file: str, *, missing_ok: bool) -> list[str]:
+    """The files that one entry of `value_files` means; several, by name, for a glob."""
     if "://" in file or file.startswith("$"):
         raise HelmError(
             f"values file {file} is not in this tree",
@@ -70,12 +74,36 @@ def _file(tree: Tree, path: str, file: str, *, missing_ok: bool) -> dict[str, An
         raise HelmError(
             f"values file {file} is outside of the repository", reason="PathEscapes", where=path
         ) from error
-    if tree.kind(place) != "file":
-        if missing_ok:
-            return {}
+    if tree.kind(place) == "file":
+        return [place]
+    found = sorted(_matching(tree, "", place.split("/"))) if _GLOB.search(file) else []
+    if not found and not missing_ok:
         raise HelmError(
             f"values file {file} does not exist", reason="ValuesFileMissing", where=Location(place)
         )
+    return found
+
+
+def _matching(tree: Tree, base: str, segments: list[str]) -> set[str]:
+    """Files below `base` whose path matches; `**` stands for any number of directories."""
+    first, rest = segments[0], segments[1:]
+    found: set[str] = set()
+    if first == "**" and rest:
+        found |= _matching(tree, base, rest)
+    for entry in tree.list(base):
+        place = f"{base}/{entry.name}" if base else entry.name
+        kind = tree.kind(place) if entry.kind == "link" else entry.kind
+        if first == "**" and entry.kind == "dir":
+            found |= _matching(tree, place, segments)
+        elif first != "**" and fnmatchcase(entry.name, first):
+            if rest and kind == "dir":
+                found |= _matching(tree, place, rest)
+            elif not rest and kind == "file":
+                found.add(place)
+    return found
+
+
+def _layer(tree: Tree, place: str) -> dict[str, Any]:
     layer = yaml.load(tree.read(place), source=place)
     if layer is None:
         return {}
