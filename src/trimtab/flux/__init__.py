@@ -14,7 +14,7 @@ from trimtab.flux.summary import summary
 if TYPE_CHECKING:
     from trimtab.flux.artifacts import ArtifactStore
     from trimtab.flux.controllers import controllers
-    from trimtab.flux.crds import crds
+    from trimtab.flux.crd_files import crds
     from trimtab.flux.deps import Deps
 
 __all__ = ["ArtifactStore", "Deps", "controllers", "crds", "summary"]
@@ -23,7 +23,7 @@ _HOMES = {
     "ArtifactStore": "artifacts",
     "Deps": "deps",
     "controllers": "controllers",
-    "crds": "crds",
+    "crds": "crd_files",
 }
 
 

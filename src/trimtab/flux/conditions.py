@@ -9,13 +9,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from trimtab.flux.kinds import REQUESTED_AT
 from trimtab.runtime import get_condition, remove_condition, set_condition
 
 __all__ = ["StatusDraft"]
 
+State = Literal["True", "False", "Unknown"]
 _MESSAGE_LIMIT: Final = 20_000
 UNSUPPORTED: Final = "FieldsNotHonoured"
 
@@ -39,7 +40,7 @@ class StatusDraft:
         found = get_condition(self.conditions, type_)
         return str(found["status"]) if found else ""
 
-    def set(self, type_: str, status: str, reason: str, message: str) -> None:
+    def set(self, type_: str, status: State, reason: str, message: str) -> None:
         self.fields["conditions"] = set_condition(
             self.conditions,
             type_,

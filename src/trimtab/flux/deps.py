@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trimtab.flux.artifacts import ArtifactStore
+from trimtab.flux.following import Following
 from trimtab.kube import Client, ClusterCache
 from trimtab.objects import SchemaSet
 from trimtab.render import RenderService
@@ -33,6 +32,7 @@ class Deps:
         self.client = client
         self.cache = cache
         self.sources = sources
+        self.following = Following(sources)
         self.renders = renders
         self.artifacts = artifacts
         self.schemas = schemas
@@ -42,6 +42,3 @@ class Deps:
 
     def __repr__(self) -> str:
         return "Deps()"
-
-
-Object = dict[str, Any]

@@ -10,9 +10,10 @@ from trimtab.flux.artifacts import Artifact
 from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
-from trimtab.flux.kinds import GIT_REPOSITORY
+from trimtab.flux.kinds import GIT_REPOSITORY, REQUESTED_AT
 from trimtab.flux.lifecycle import Kind, Success, duration_field
 from trimtab.flux.references import git_credentials
+from trimtab.objects import key_of
 from trimtab.runtime import Context
 from trimtab.sources import GitRef, Snapshot, SourceSpec
 
@@ -62,7 +63,9 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
     timeout = duration_field(obj, "timeout", 60.0)
     draft.not_honoured([f"spec.{name}" for name in _NOT_HONOURED if obj["spec"].get(name)])
     spec = await source_spec(deps, obj)
-    snapshot = await _fetch(deps, spec, draft, timeout)
+    asked = _asked(obj, draft)
+    snapshot = await _fetch(deps, spec, draft, limit_s=timeout, fresh=asked)
+    deps.following.follow(key_of(obj), spec, snapshot)
     revision = revision_of(snapshot)
     known = draft.fields.get("artifact") or {}
     message = f"stored artifact for revision '{revision}'"
@@ -82,18 +85,28 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
     return Success("NewArtifact", _news(snapshot, revision), interval, changed=True)
 
 
-async def _fetch(deps: Deps, spec: SourceSpec, draft: StatusDraft, timeout: float) -> Snapshot:
+async def _fetch(
+    deps: Deps, spec: SourceSpec, draft: StatusDraft, *, limit_s: float, fresh: bool
+) -> Snapshot:
     try:
-        async with asyncio.timeout(timeout):
-            return await deps.sources.snapshot(spec, fresh=True)
+        async with asyncio.timeout(limit_s):
+            return await deps.sources.snapshot(spec, fresh=fresh)
     except TimeoutError:
-        error: TrimtabError = NotYet(f"timed out after {timeout:g} s", reason="GitOperationFailed")
+        error: TrimtabError = NotYet(f"timed out after {limit_s:g} s", reason="GitOperationFailed")
     except TrimtabError as caught:
         error = caught
-    reason = "AuthenticationFailed" if error.reason == "AuthFailed" else "GitOperationFailed"
+    reason = (
+        "AuthenticationFailed" if error.reason == "AuthenticationFailed" else "GitOperationFailed"
+    )
     message = f"failed to checkout and determine revision: {error}"
     draft.set("FetchFailed", "True", reason, message)
     raise NotYet(message, reason=reason, hint=error.hint) from error
+
+
+def _asked(obj: dict[str, Any], draft: StatusDraft) -> bool:
+    """Whether somebody asked for a look now; otherwise the shared poll's answer is recent enough."""
+    token = (obj["metadata"].get("annotations") or {}).get(REQUESTED_AT)
+    return bool(token) and token != draft.fields.get("lastHandledReconcileAt")
 
 
 def _stored(draft: StatusDraft, message: str) -> None:
@@ -119,6 +132,7 @@ def _news(snapshot: Snapshot, revision: str) -> str:
 
 async def _finalize(deps: Deps, obj: dict[str, Any]) -> None:
     meta = obj["metadata"]
+    deps.following.forget(key_of(obj))
     deps.artifacts.remove("gitrepository", meta["namespace"], meta["name"])
 
 

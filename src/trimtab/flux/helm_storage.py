@@ -142,7 +142,8 @@ def supersede(record: Record) -> Record:
 def chart_of(tree: Tree, path: str) -> dict[str, Any]:
     """The `chart` of a record: metadata, templates, values and files of the chart at `path`."""
     metadata = yaml.load(tree.read(f"{path}/Chart.yaml".lstrip("/")), source="Chart.yaml") or {}
-    templates, files = [], []
+    templates: list[dict[str, str]] = []
+    files: list[dict[str, str]] = []
     values: Any = {}
     for name, data in _walk(tree, path, ""):
         if name == "values.yaml":

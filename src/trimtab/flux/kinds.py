@@ -15,6 +15,7 @@ __all__ = [
     "KUSTOMIZATION",
     "REQUESTED_AT",
     "SECRET",
+    "WRITER",
 ]
 
 GIT_REPOSITORY: Final = GroupKind("source.toolkit.fluxcd.io", "GitRepository")
@@ -25,4 +26,5 @@ SECRET: Final = GroupKind("", "Secret")
 CONFIG_MAP: Final = GroupKind("", "ConfigMap")
 
 FINALIZER: Final = "finalizers.fluxcd.io"
+WRITER: Final = "gotk-trimtab"
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"

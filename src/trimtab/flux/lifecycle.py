@@ -16,7 +16,7 @@ from trimtab.errors import TrimtabError
 from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
-from trimtab.flux.kinds import FINALIZER
+from trimtab.flux.kinds import FINALIZER, WRITER
 from trimtab.kube import NotFound
 from trimtab.lang.duration import DurationError, parse_duration
 from trimtab.objects import GroupKind, ObjectKey
@@ -56,7 +56,7 @@ async def run(deps: Deps, kind: Kind, rng: Random, ctx: Context, key: Key) -> Re
     if obj["metadata"].get("deletionTimestamp"):
         return await _finalize(deps, kind, obj)
     if FINALIZER not in (obj["metadata"].get("finalizers") or ()):
-        await add_finalizer(deps.client, obj, FINALIZER)
+        await add_finalizer(deps.client, obj, FINALIZER, manager=WRITER)
     if (obj.get("spec") or {}).get("suspend"):
         return Result()
     draft = StatusDraft(obj, deps.clock.now())
@@ -118,7 +118,7 @@ async def _finalize(deps: Deps, kind: Kind, obj: dict[str, Any]) -> Result:
         return Result()
     if not (obj.get("spec") or {}).get("suspend"):
         await kind.finalize(deps, obj)
-    await remove_finalizer(deps.client, obj, FINALIZER)
+    await remove_finalizer(deps.client, obj, FINALIZER, manager=WRITER)
     return Result()
 
 
@@ -142,5 +142,5 @@ def _told(error: TrimtabError) -> str:
 
 def _new_message(obj: dict[str, Any], message: str) -> bool:
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    ready = next((c for c in conditions if c.get("type") == "Ready"), {})
+    ready: dict[str, Any] = next((c for c in conditions if c.get("type") == "Ready"), {})
     return bool(ready.get("message") != message)

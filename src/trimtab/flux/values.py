@@ -15,7 +15,7 @@ import msgspec
 
 from trimtab.flux.errors import NotYet
 from trimtab.lang import yaml
-from trimtab.lang.strvals import set_string, set_value
+from trimtab.lang.strvals import set_value, set_values
 
 __all__ = ["Reference", "compose", "digest"]
 
@@ -50,8 +50,7 @@ def compose(references: Iterable[Reference], inline: Mapping[str, Any] | None) -
             acc = merge(acc, _mapping(text, reference))
             continue
         acc = merge(acc, own)
-        for target in (acc, own):
-            _put(target, reference, text)
+        acc, own = _put(acc, reference, text), _put(own, reference, text)
     return merge(acc, own)
 
 
@@ -88,14 +87,13 @@ def _mapping(text: str, reference: Reference) -> Mapping[str, Any]:
     return value
 
 
-def _put(values: dict[str, Any], reference: Reference, text: str) -> None:
+def _put(values: dict[str, Any], reference: Reference, text: str) -> dict[str, Any]:
     stripped = text.strip()
     if reference.literal:
-        set_string(values, reference.target_path, text, literal=True)
-    elif len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "'\"":
-        set_string(values, reference.target_path, stripped[1:-1])
-    else:
-        set_value(values, reference.target_path, text.rstrip("\n"))
+        return set_value(reference.target_path, text, values, literal=True)
+    if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "'\"":
+        return set_values(f"{reference.target_path}={stripped[1:-1]}", values, force_string=True)
+    return set_values(f"{reference.target_path}={text.rstrip(chr(10))}", values)
 
 
 def _sorted(value: Any) -> Any:
