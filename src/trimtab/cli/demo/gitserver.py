@@ -147,7 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = result.stdout.partition(b"\r\n\r\n")
         status, headers = _cgi_head(head.decode("latin-1"))
         self._answer(status if result.returncode == 0 or head else 500, headers, content)
-        if path.endswith("/git-receive-pack") and status == 200:
+        # Before a big push git sends an empty one, to learn whether it may.
+        if path.endswith("/git-receive-pack") and status == 200 and body != b"0000":
             self.server_of.pushed(path)
 
     def _body(self) -> bytes:
