@@ -5,11 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trimtab.objects import GVK
 from trimtab.objects.managed import (
+    BEFORE_FIRST_APPLY,
     ApplyConflict,
     FieldSet,
     apply_config,
@@ -111,6 +112,8 @@ def owned(live: Any, manager: str, operation: str = "Apply") -> FieldSet:
 @given(STEPS, OBJECTS)
 def test_apply_twice_is_apply_once(steps: Any, config: Any) -> None:
     once = apply(run(steps), config)
+    # What nobody owns yet gets an owner from the next apply: nothing was claimed here.
+    assume("managedFields" in once["metadata"])
     again = apply(once, config, now="t2")
     assert again is once
 
@@ -153,7 +156,10 @@ def test_an_apply_either_conflicts_or_takes_nothing_from_others(steps: Any, conf
             .union(owned(live, "m", "Update"))
             .union(owned(live, "n").union(owned(live, "n", "Update")))
         )
-        assert all(one.elements in lost for one in found.conflicts)
+        assert all(
+            one.elements in lost or one.manager.name == BEFORE_FIRST_APPLY
+            for one in found.conflicts
+        )
         assert not same(forced, live)
         return
     gone = compare(live, out, SCHEMA).removed
