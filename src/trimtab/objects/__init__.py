@@ -1,6 +1,7 @@
 """What a Kubernetes object is, as pure functions: schemas, defaults, validation, quantities,
 selectors, identity, patches, structured merge with managed fields."""
 
+from trimtab.objects.crd import NotStructural, crd_versions, structural_schema
 from trimtab.objects.defaults import apply_defaults, default_by_schema
 from trimtab.objects.identity import (
     GVK,
@@ -23,14 +24,17 @@ from trimtab.objects.selectors import (
     parse_label_selector,
 )
 from trimtab.objects.strict import prune, unknown_fields
+from trimtab.objects.validation import FieldError, unenforced_rules, validate
 
 __all__ = [
     "GVK",
     "MISSING",
     "UNTYPED",
+    "FieldError",
     "FieldSelector",
     "GroupKind",
     "InvalidSelector",
+    "NotStructural",
     "ObjectKey",
     "Schema",
     "SchemaSet",
@@ -38,6 +42,7 @@ __all__ = [
     "UnknownMinor",
     "api_version",
     "apply_defaults",
+    "crd_versions",
     "default_by_schema",
     "fold_string_data",
     "from_label_selector",
@@ -48,5 +53,8 @@ __all__ = [
     "parse_label_selector",
     "prune",
     "split_api_version",
+    "structural_schema",
+    "unenforced_rules",
     "unknown_fields",
+    "validate",
 ]
