@@ -1,8 +1,9 @@
 """YAML text to plain JSON values, on the events of a C parser and our own scalar rules.
 
-One path for every text. libyaml composes nodes in C; the scalars that most manifests consist
-of (words, quoted strings, short decimals) are decided by their first character, the rest by
-`scalars`. Limits stand before anything is expanded (spec/rendering.md 1).
+Texts of the plain subset that most manifests are written in go through `fast`. For all others,
+and for every error, libyaml composes nodes in C; scalars whose first character cannot begin a
+number or a word of meaning are text, the rest is decided by `scalars`. Limits stand before
+anything is expanded (spec/rendering.md 1).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from trimtab.errors import Location
-from trimtab.lang.yaml import scalars
+from trimtab.lang.yaml import fast, scalars
 from trimtab.lang.yaml.errors import YamlError, YamlLimitError
 from trimtab.lang.yaml.scalars import BadScalarError, Booleans, Scalar, Timestamps
 
@@ -62,6 +63,18 @@ def load_all(
     Source: spec/rendering.md 2.
     """
     text = _text(data, source, limits)
+    quick = fast.parse(
+        text, nodes=limits.nodes, depth=limits.depth, timestamps=timestamps, booleans=booleans
+    )
+    if quick is not None:
+        return [Document(value, line, index) for value, line, index in quick]
+    return _load_exactly(text, source, limits, timestamps, booleans)
+
+
+def _load_exactly(
+    text: str, source: str, limits: Limits, timestamps: Timestamps, booleans: Booleans
+) -> list[Document]:
+    """All of YAML, and every error with its place."""
     builder = _Builder(source, limits, timestamps, booleans)
     documents: list[Document] = []
     try:
