@@ -13,6 +13,10 @@ from trimtab.objects.identity import (
     split_api_version,
 )
 from trimtab.objects.normalise import fold_string_data, normalise
+from trimtab.objects.quantity import InvalidQuantity
+from trimtab.objects.quantity import canonical as canonical_quantity
+from trimtab.objects.quantity import compare as compare_quantities
+from trimtab.objects.quantity import parse as parse_quantity
 from trimtab.objects.schema import MISSING, UNTYPED, Schema
 from trimtab.objects.schemas import SchemaSet, UnknownMinor
 from trimtab.objects.selectors import (
@@ -33,6 +37,7 @@ __all__ = [
     "FieldError",
     "FieldSelector",
     "GroupKind",
+    "InvalidQuantity",
     "InvalidSelector",
     "NotStructural",
     "ObjectKey",
@@ -42,6 +47,8 @@ __all__ = [
     "UnknownMinor",
     "api_version",
     "apply_defaults",
+    "canonical_quantity",
+    "compare_quantities",
     "crd_versions",
     "default_by_schema",
     "fold_string_data",
@@ -51,6 +58,7 @@ __all__ = [
     "normalise",
     "parse_field_selector",
     "parse_label_selector",
+    "parse_quantity",
     "prune",
     "split_api_version",
     "structural_schema",

@@ -1,6 +1,6 @@
 """Schemas of the built-in kinds, one set per Kubernetes minor, from the shipped OpenAPI data.
 
-The data files are made by tools/build_schema_data.py (spec/embedded-cluster.md 4.2).
+The data files are made by tools/build_schemas.py (spec/embedded-cluster.md 4.2).
 Definitions are decoded and compiled to `Schema` nodes when a kind is first asked for; nodes of one
 definition are shared, so recursive types are cycles.
 """

@@ -1,6 +1,6 @@
 """Build the schema data of `trimtab.objects` from an installed `kubernetes-validate` package.
 
-    python tools/build_schema_data.py
+    python tools/build_schemas.py
 
 The source was converted for a JSON Schema validator; this undoes what that changed
 (spec/embedded-cluster.md 4.2): optional types carry "null", `apiVersion` and `kind` carry an
