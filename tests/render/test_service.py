@@ -27,6 +27,8 @@ from trimtab.render import (
     RenderTimeout,
     WorkerDied,
 )
+from trimtab.render.pool import WorkerPool
+from trimtab.render.wire import RenderJob
 
 CHART = {"c/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n"}
 ENDLESS = {
@@ -227,6 +229,24 @@ def test_no_worker_outlives_its_service(tmp_path, snap, fleet) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_extra_workers_end_when_the_load_is_gone(snap, config_map) -> None:
+    snapshot = snap({"a.yaml": config_map("x")})
+
+    async def run() -> None:
+        pool = WorkerPool(3, idle_s=0.2)
+        job = RenderJob(RenderRequest(""), snapshot.store, snapshot.tree)
+        await asyncio.gather(*(pool.run(job, Limits()) for _ in range(3)))
+        assert pool.alive == 3
+        async with asyncio.timeout(5):
+            while pool.alive > 1:
+                await asyncio.sleep(0.02)
+        await pool.run(job, Limits())
+        assert pool.alive == 1
+        await pool.close()
+
+    asyncio.run(run())
 
 
 def test_a_volatile_chart_is_not_kept(tmp_path, snap, config_map) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.jobs = 0
-        self.errors = ""
+        self.idle_since = 0.0
 
     @classmethod
     async def start(cls) -> _Worker:
@@ -76,19 +77,28 @@ class _Worker:
                 "the worker process ended during the render", why=f"exit status {code}"
             ) from error
 
+    def end(self) -> None:
+        """Kill its process group; the event loop collects it."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
     async def kill(self) -> None:
         if self.alive:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+            self.end()
             await asyncio.shield(self.process.wait())
 
 
 class WorkerPool:
-    """At most `size` workers; another one is started only while all others are busy."""
+    """At most `size` workers; another one is started only while all others are busy.
 
-    def __init__(self, size: int) -> None:
+    After `idle_s` without work all but one end again: each holds up to 100 MB once it has
+    rendered a chart.
+    """
+
+    def __init__(self, size: int, *, idle_s: float = 60.0) -> None:
+        self._idle_s = idle_s
+        self._shrinking: asyncio.TimerHandle | None = None
         self._free = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -126,6 +136,8 @@ class WorkerPool:
 
     async def close(self) -> None:
         self._closed = True
+        if self._shrinking is not None:
+            self._shrinking.cancel()
         for worker in (*self._idle, *self._busy):
             await worker.kill()
         self._idle.clear()
@@ -141,9 +153,23 @@ class WorkerPool:
         worker.jobs += 1
         worn = worker.jobs >= _RECYCLE_JOBS or worker.resident_bytes() > _RECYCLE_BYTES
         if keep and not worn and worker.alive and not self._closed:
+            worker.idle_since = time.monotonic()
             self._idle.append(worker)
+            if len(self._idle) > 1 and self._shrinking is None:
+                loop = asyncio.get_running_loop()
+                self._shrinking = loop.call_later(self._idle_s, self._shrink)
         else:
             await worker.kill()
+
+    def _shrink(self) -> None:
+        """End those at the bottom of the stack, that no job has reached for a while."""
+        self._shrinking = None
+        until = time.monotonic() - self._idle_s
+        while len(self._idle) > 1 and self._idle[0].idle_since <= until:
+            self._idle.pop(0).end()
+        if len(self._idle) > 1:
+            loop = asyncio.get_running_loop()
+            self._shrinking = loop.call_later(self._idle_s, self._shrink)
 
 
 async def _watched(worker: _Worker, body: bytes, limits: Limits) -> bytes:

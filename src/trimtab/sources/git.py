@@ -323,6 +323,10 @@ def _failure(url: str, why: str, limit_s: float) -> SourceError:
             why=why,
             hint="check the Secret with the repository's credentials and its known_hosts",
         )
+    if "no space left on device" in text:
+        return SourceError(
+            f"no room to store {name}", reason="DiskFull", why=why, hint="free space for the cache"
+        )
     if any(part in text for part in _MISSING):
         return RevisionNotFound(f"{name} does not have the revision", why=why)
     hint = "check the URL; a private repository without credentials also looks like a missing one"
