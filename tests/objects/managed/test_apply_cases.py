@@ -337,3 +337,13 @@ def test_unreadable_entries_count_as_none(server: Any, schema: Any) -> None:
     names = [entry["manager"] for entry in out["metadata"]["managedFields"]]
     assert names == ["git", "before-first-apply"]
     assert remove_managed_fields(out)["metadata"] == {"name": "d"}
+
+
+def test_a_set_from_before_a_map_became_atomic_still_conflicts(server: Any) -> None:
+    server.apply("old", config({"selector": {"matchLabels": {"x": "1"}}}))
+    live = deepcopy(server.live)
+    entry = live["metadata"]["managedFields"][0]
+    entry["fieldsV1"] = {"f:spec": {"f:selector": {"f:matchLabels": {"f:x": {}}}}}
+    server.live = live
+    with pytest.raises(ApplyConflict, match=r"\.spec\.selector$"):
+        server.apply("new", config({"selector": {"matchLabels": {"y": "1"}}}))

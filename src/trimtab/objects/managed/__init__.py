@@ -14,6 +14,7 @@ from trimtab.objects.managed.elements import BadElement, Path, display_path
 from trimtab.objects.managed.entries import BadManagedFields, Manager
 from trimtab.objects.managed.fieldset import FieldSet
 from trimtab.objects.managed.owned import remove_managed_fields, removed_fields
+from trimtab.objects.managed.scale import apply_scale, scale_entries, track_scale
 from trimtab.objects.managed.typed import Comparison, compare, merge, remove, set_of
 
 __all__ = [
@@ -28,12 +29,15 @@ __all__ = [
     "Manager",
     "Path",
     "apply_config",
+    "apply_scale",
     "compare",
     "display_path",
     "merge",
     "remove",
     "remove_managed_fields",
     "removed_fields",
+    "scale_entries",
     "set_of",
+    "track_scale",
     "track_update",
 ]

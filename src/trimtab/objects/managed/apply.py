@@ -26,6 +26,7 @@ from trimtab.objects.managed.entries import (
     without,
 )
 from trimtab.objects.managed.fieldset import EMPTY, FieldSet
+from trimtab.objects.managed.reshape import fit_all
 from trimtab.objects.managed.typed import (
     Comparison,
     compare,
@@ -101,7 +102,7 @@ def apply_config(
     version = str(config["apiVersion"])
     time = _time(now)
     before = _strip_entries(live) if live is not None else {}
-    managers = _known(live)
+    managers = fit_all(_known(live), schema)
     if live is not None and not managers:
         managers = _before_first_apply(live, before, version, subresource, schema, skipped, time)
 
@@ -139,7 +140,7 @@ def track_update(
     after = _strip_entries(new)
     if _clears(new) and not subresource:
         return _finish(new, after, {})
-    managers = _given(old, new, subresource)
+    managers = fit_all(_given(old, new, subresource), schema)
     if not managers and old is not None:
         return _finish(new, after, {})
 
