@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-__all__ = ["name_hash"]
+__all__ = ["escape_html", "name_hash"]
 
 _LETTERS: Final = str.maketrans({"0": "g", "1": "h", "3": "k", "a": "m", "e": "t"})
 _ESCAPES: Final = str.maketrans(
@@ -30,8 +30,13 @@ def name_hash(obj: dict[str, Any]) -> str:
     if isinstance(obj.get(extra), dict):
         value[extra] = obj[extra]
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    digest = hashlib.sha256(text.translate(_ESCAPES).encode()).hexdigest()
+    digest = hashlib.sha256(escape_html(text).encode()).hexdigest()
     return digest[:10].translate(_LETTERS)
+
+
+def escape_html(text: str) -> str:
+    """JSON text as Go writes it, with what HTML would take for markup escaped."""
+    return text.translate(_ESCAPES)
 
 
 def _member(obj: dict[str, Any], name: str) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trimtab.lang.yaml import load_all, scalar
+from trimtab.lang.yaml import YamlError, dump, load_all, scalar
 from trimtab.render.errors import KustomizeError
 from trimtab.render.kustomize import fieldpath
+from trimtab.render.kustomize.hashing import escape_html
 from trimtab.render.kustomize.patches import Selector
 from trimtab.render.kustomize.resmap import ResMap
 from trimtab.render.kustomize.resource import Gvk, Resource, copy_json
@@ -163,8 +165,11 @@ def _write(resource: Resource, path: str, value: Any, options: Mapping[str, Any]
             if isinstance(value, list)
             else "scalar"
         )
+    parts = fieldpath.split(path)
+    if _write_in_text(resource, parts, value, options, create):
+        return
     try:
-        found = fieldpath.slots(resource.obj, fieldpath.split(path), create)
+        found = fieldpath.slots(resource.obj, parts, create)
     except KustomizeError as error:
         raise KustomizeError(
             f"{path} of {resource.id} cannot be replaced: {error.message}", reason=error.reason
@@ -177,6 +182,55 @@ def _write(resource: Resource, path: str, value: Any, options: Mapping[str, Any]
         )
     for container, key in found:
         container[key] = _replaced(container[key], value, options, f"{path} of {resource.id}")
+
+
+def _write_in_text(
+    resource: Resource,
+    parts: list[str],
+    value: Any,
+    options: Mapping[str, Any],
+    create: fieldpath.Create,
+) -> bool:
+    """Where a path goes on below a text that holds JSON or YAML, write inside it. False when no
+    text on the way holds a structure with that field."""
+    for end in range(1, len(parts)):
+        text = fieldpath.get(resource.obj, parts[:end])
+        if not isinstance(text, str):
+            continue
+        structure = _structure(text)
+        if structure is None:
+            return False
+        try:
+            found = fieldpath.slots(structure, parts[end:], create)
+        except KustomizeError:
+            return False
+        for container, key in found:
+            container[key] = _replaced(container[key], value, options, ".".join(parts))
+        for container, key in fieldpath.slots(resource.obj, parts[:end]):
+            container[key] = _as_text(structure, text)
+        return bool(found)
+    return False
+
+
+def _structure(text: str) -> Any:
+    """The mapping or list that a text holds, None when it holds neither."""
+    try:
+        documents = load_all(text)
+    except YamlError:
+        return None
+    value = documents[0].value if len(documents) == 1 else None
+    return value if isinstance(value, dict | list) else None
+
+
+def _as_text(structure: Any, original: str) -> str:
+    """JSON stays JSON, indented if it was; all else becomes YAML."""
+    if original.strip()[0] not in "{[":
+        return dump(structure).strip()
+    if "\n" in original and "  " in original:
+        text = json.dumps(structure, indent=2, sort_keys=True, ensure_ascii=False)
+    else:
+        text = json.dumps(structure, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return escape_html(text)
 
 
 def _replaced(old: Any, value: Any, options: Mapping[str, Any], where: str) -> Any:
