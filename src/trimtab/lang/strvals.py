@@ -40,12 +40,17 @@ def set_values(text: str, values: dict[str, Any], *, force_string: bool = False)
 
 
 def set_value(
-    name: str, value: str, values: dict[str, Any], *, force_string: bool = False
+    name: str,
+    value: str,
+    values: dict[str, Any],
+    *,
+    force_string: bool = False,
+    literal: bool = False,
 ) -> dict[str, Any]:
     """One assignment as `--set name=value` does it (commas in `value` outside of braces belong to
-    the value). A new mapping."""
+    the value); with `literal` the value is taken as it stands. A new mapping."""
     result = copy.deepcopy(values)
-    _assign(result, _path(name), _value(value, force_string=force_string))
+    _assign(result, _path(name), value if literal else _value(value, force_string=force_string))
     return result
 
 
