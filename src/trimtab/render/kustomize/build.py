@@ -275,9 +275,8 @@ class Build:
         data = self._load(kustomization, path)
         full = self._resolve(kustomization, path)
         for document in load_all(data, source=full):
-            if not isinstance(document.value, dict):
-                raise KustomizeError(f"{path} is not a mapping", reason="ConfigurationInvalid")
-            tables = merge_tables(tables, document.value)
+            config = kfile.checked(document.value, "configuration", data, full)
+            tables = merge_tables(tables, config)
         return tables
 
     # generators
@@ -453,7 +452,8 @@ class Build:
         fix_references(resources, tables.name_reference)
         self._warnings.extend(accumulated.variables.resolve(resources, tables.var_reference))
         for resource in list(resources):
-            local = (resource.metadata.get("annotations") or {}).get(_LOCAL_CONFIG)
+            annotations = resource.metadata.get("annotations")
+            local = annotations.get(_LOCAL_CONFIG) if isinstance(annotations, dict) else None
             if local is not None and local != "false":
                 resources.remove(resource)
         sort_resources(resources, top.get("sortOptions"))

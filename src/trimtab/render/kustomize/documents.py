@@ -10,7 +10,7 @@ from trimtab.lang.yaml import Document
 from trimtab.render.errors import ManifestError
 from trimtab.render.kustomize.resource import Resource
 
-__all__ = ["objects_of"]
+__all__ = ["check_object", "objects_of"]
 
 
 def objects_of(documents: Iterable[Document], source: str) -> list[Resource]:
@@ -22,7 +22,7 @@ def objects_of(documents: Iterable[Document], source: str) -> list[Resource]:
         value = document.value
         if not value:
             continue
-        _check(value, source, document.line)
+        check_object(value, source, document.line)
         resource = Resource(value, source, document=document.index, line=document.line)
         (later if _is_list(value) else resources).append(resource)
     for holder in later:
@@ -44,7 +44,7 @@ def _unroll(holder: Resource) -> Iterator[Resource]:
     for item in items:
         if not item:
             continue
-        _check(item, holder.file, holder.line)
+        check_object(item, holder.file, holder.line)
         inner = Resource(item, holder.file, document=holder.document, line=holder.line)
         if _is_list(item):
             yield from _unroll(inner)
@@ -52,8 +52,9 @@ def _unroll(holder: Resource) -> Iterator[Resource]:
             yield inner
 
 
-def _check(value: Any, source: str, line: int) -> None:
-    where = Location(source, line, 1)
+def check_object(value: Any, source: str, line: int = 0) -> None:
+    """Raises ManifestError unless `value` has the members every object has, of their types."""
+    where = Location(source, line, 1 if line else 0)
     if not isinstance(value, dict):
         raise ManifestError(
             "a document is not a Kubernetes object",
@@ -63,6 +64,8 @@ def _check(value: Any, source: str, line: int) -> None:
     kind = value.get("kind")
     if not isinstance(kind, str) or not kind:
         raise ManifestError("the object has no `kind`", where=where)
+    if not isinstance(value.get("apiVersion"), str | None):
+        raise ManifestError(f"`apiVersion` of the {kind} is not a string", where=where)
     metadata = value.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise ManifestError(f"`metadata` of the {kind} is not a mapping", where=where)

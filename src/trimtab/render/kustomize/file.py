@@ -20,7 +20,7 @@ from trimtab.lang.yaml import YamlError, load_all, place
 from trimtab.render.errors import KustomizeError
 from trimtab.sources import Tree
 
-__all__ = ["FILE_NAMES", "Kustomization", "find", "merge_overlay", "read"]
+__all__ = ["FILE_NAMES", "Kustomization", "checked", "find", "merge_overlay", "read"]
 
 FILE_NAMES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _COMPONENT_VERSION: Final = "kustomize.config.k8s.io/v1alpha1"
@@ -179,6 +179,9 @@ class _Checker:
                 )
         return checked
 
+    def value(self, value: Any, schema: str) -> Any:
+        return self._item(value, schema, (), schema[1:])
+
     def finish(self) -> None:
         """Raise the first error with the others attached."""
         if self._errors:
@@ -217,6 +220,12 @@ class _Checker:
             result[known] = self._value(item, schema[known], (*path, key), known)
         return result
 
+    def _item(self, value: Any, schema: Any, path: Path, name: str) -> Any:
+        """An item of a list: null stands for the empty value of its type."""
+        if value is not None:
+            return self._value(value, schema, path, name)
+        return "" if schema == "string" else {}
+
     def _value(self, value: Any, schema: Any, path: Path, name: str) -> Any:
         if isinstance(schema, str) and schema.startswith("@"):
             schema = self._schema["definitions"][schema[1:]]
@@ -236,7 +245,7 @@ class _Checker:
                 self._fail(f"`{name}` must be a list, found {_kind(value)}", path)
                 return []
             return [
-                self._value(item, schema[0], (*path, index), name)
+                self._item(item, schema[0], (*path, index), name)
                 for index, item in enumerate(value)
             ]
         if not isinstance(value, dict):
@@ -248,6 +257,15 @@ class _Checker:
                 for key, item in value.items()
             }
         return self._struct(value, schema, path, f"`{name}`")
+
+
+def checked(value: Any, definition: str, data: bytes, path: str) -> Any:
+    """A value of another file that a kustomization names, checked against a definition of
+    `data/file.json`. Raises KustomizeError with the place of what does not fit."""
+    checker = _Checker(data, path, ())
+    result = checker.value(value, f"@{definition}")
+    checker.finish()
+    return result
 
 
 def _kind(value: Any) -> str:

@@ -74,7 +74,12 @@ def merge_into(old: Resource, new: Resource) -> Resource:
         meta.pop("namespace", None)
     if new.behavior == "merge":
         for field in ("data", "binaryData"):
-            merged = {**(old.obj.get(field) or {}), **(new.obj.get(field) or {})}
+            kept = old.obj.get(field) or {}
+            if not isinstance(kept, dict):
+                raise KustomizeError(
+                    f"`{field}` of {old.id} is not a mapping", reason="ManifestInvalid"
+                )
+            merged = {**kept, **(new.obj.get(field) or {})}
             if merged:
                 new.obj[field] = dict(sorted(merged.items()))
             else:

@@ -142,7 +142,9 @@ class _Fixer:
     def _account_namespaces(self) -> set[str]:
         if self._referrer.kind != "RoleBinding":
             return set()
-        subjects = self._referrer.obj.get("subjects") or []
+        subjects = self._referrer.obj.get("subjects")
+        if not isinstance(subjects, list):
+            return set()
         return {
             subject["namespace"]
             for subject in subjects

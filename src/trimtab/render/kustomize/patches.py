@@ -19,7 +19,7 @@ from trimtab.objects.json_patch import apply_json_patch
 from trimtab.objects.selectors import parse_label_selector
 from trimtab.objects.strategic import strategic_merge
 from trimtab.render.errors import KustomizeError
-from trimtab.render.kustomize.documents import objects_of
+from trimtab.render.kustomize.documents import check_object, objects_of
 from trimtab.render.kustomize.resmap import ResMap
 from trimtab.render.kustomize.resource import Resource, copy_json
 
@@ -66,8 +66,8 @@ class Selector:
 
     def matches_labels(self, resource: Resource) -> bool:
         meta = resource.metadata
-        return (self._labels is None or self._labels.matches(meta.get("labels") or {})) and (
-            self._annotations is None or self._annotations.matches(meta.get("annotations") or {})
+        return (self._labels is None or self._labels.matches(_texts(meta.get("labels")))) and (
+            self._annotations is None or self._annotations.matches(_texts(meta.get("annotations")))
         )
 
     def matches_gvk(self, group: str, version: str, kind: str) -> bool:
@@ -86,6 +86,11 @@ class Selector:
             and self.matches_gvk(*now.gvk)
             and self.matches_labels(resource)
         )
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Labels or annotations, empty when they are not a mapping."""
+    return value if isinstance(value, dict) else {}
 
 
 def _label_selector(text: Any) -> Any:
@@ -118,7 +123,7 @@ def parse_patch(
     selector = Selector(target) if target is not None else None
     if len(documents) == 1 and isinstance(documents[0].value, list):
         operations = load_all(text, source=source, booleans="yaml11")[0].value
-        if not all(isinstance(op, dict) and "op" in op for op in operations):
+        if not all(isinstance(op, dict) and isinstance(op.get("op"), str) for op in operations):
             raise KustomizeError(
                 f"{source} is neither a strategic merge patch nor a JSON 6902 patch",
                 hint="a JSON 6902 patch is a list of mappings with op, path and value",
@@ -236,13 +241,15 @@ def _apply_operations(resources: ResMap, patch: Patch) -> list[Resource]:
         if resource.previous:
             resource.metadata.setdefault("annotations", {})
         try:
-            resource.obj = apply_json_patch(resource.obj, copy_json(list(patch.operations)))
+            result = apply_json_patch(resource.obj, copy_json(list(patch.operations)))
         except TrimtabError as error:
             raise KustomizeError(
                 f"the JSON 6902 patch {patch.source} does not fit {resource.id}: {error.message}",
                 why=error.why,
                 reason="PatchFailed",
             ) from error
+        check_object(result, patch.source)
+        resource.obj = result
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from trimtab.lang.yaml import YamlError, dump, load_all, scalar
 from trimtab.render.errors import KustomizeError
 from trimtab.render.kustomize import fieldpath
+from trimtab.render.kustomize.file import checked
 from trimtab.render.kustomize.hashing import escape_html
 from trimtab.render.kustomize.patches import Selector
 from trimtab.render.kustomize.resmap import ResMap
@@ -32,12 +33,10 @@ def read_replacements(
             reason="ReplacementInvalid",
         )
     found: list[Mapping[str, Any]] = []
-    for document in load_all(load_file(path), source=path):
+    data = load_file(path)
+    for document in load_all(data, source=path):
         values = document.value if isinstance(document.value, list) else [document.value]
-        for value in values:
-            if not isinstance(value, dict):
-                raise KustomizeError(f"{path} holds no replacement", reason="ReplacementInvalid")
-            found.append(value)
+        found.extend(checked(values, "replacements", data, path))
     return found
 
 

@@ -66,7 +66,8 @@ def _set_subjects(resource: Resource, namespace: str, subjects: str) -> None:
     field, value = (
         ("kind", "ServiceAccount") if subjects == "allServiceAccounts" else ("name", "default")
     )
-    for subject in resource.obj.get("subjects") or []:
+    found = resource.obj.get("subjects")
+    for subject in found if isinstance(found, list) else []:
         if isinstance(subject, dict) and subject.get(field) == value:
             subject["namespace"] = namespace
 
