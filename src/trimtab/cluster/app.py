@@ -1,0 +1,171 @@
+"""The API server as an ASGI application: paths to handlers, errors to Status bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
+
+import msgspec
+import orjson
+
+from trimtab.cluster.errors import ApiError
+from trimtab.errors import TrimtabError
+
+__all__ = ["App", "Reply", "Request", "Stream"]
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+BODY_LIMIT: Final = 3 * 1024 * 1024
+OPEN_PATHS: Final = ("/version", "/healthz", "/livez", "/readyz")
+
+
+class Request(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name, "")
+
+    def flag(self, name: str) -> bool:
+        return self.query.get(name, "") in ("true", "1", "True")
+
+
+class Reply(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Stream(msgspec.Struct, frozen=True):
+    chunks: AsyncIterator[bytes]
+    content_type: str = "application/json"
+    end: Callable[[], None] = lambda: None
+
+
+Handler = Callable[[Request], Awaitable[Reply | Stream]]
+
+
+def reply(value: Any, status: int = 200, warnings: tuple[str, ...] = ()) -> Reply:
+    headers = tuple(("warning", f'299 - "{_quoted(text)}"') for text in warnings)
+    return Reply(status, orjson.dumps(value), headers=headers)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")[:250]
+
+
+class App:
+    """Authenticates, reads the body within its limit, calls the handler, writes the answer."""
+
+    def __init__(self, handle: Handler, *, token: str) -> None:
+        self._handle = handle
+        self._token = token
+        self._streams: set[Stream] = set()
+
+    def end_streams(self) -> None:
+        for stream in tuple(self._streams):
+            stream.end()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        audit = str(uuid4())
+        try:
+            request = await self._request(scope, receive)
+            self._authenticate(request)
+            answer = await self._handle(request)
+        except ApiError as error:
+            answer = _error(error)
+        except TrimtabError as error:
+            answer = _error(ApiError(500, "InternalError", str(error)))
+        if isinstance(answer, Stream):
+            await self._stream(answer, audit, receive, send)
+        else:
+            await _write(answer, audit, send)
+
+    def _authenticate(self, request: Request) -> None:
+        if request.path.startswith(OPEN_PATHS):
+            return
+        given = request.header("authorization")
+        if not _same(given, f"Bearer {self._token}"):
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+
+    async def _request(self, scope: Scope, receive: Receive) -> Request:
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        body = b""
+        if scope["method"] not in ("GET", "HEAD"):
+            body = await _body(receive)
+        return Request(scope["method"], unquote(scope["path"]), query, headers, body)
+
+    async def _stream(self, stream: Stream, audit: str, receive: Receive, send: Send) -> None:
+        headers = _headers(stream.content_type, audit, ())
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        self._streams.add(stream)
+
+        async def until_gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            stream.end()
+
+        gone = asyncio.create_task(until_gone())
+        try:
+            async for chunk in stream.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._streams.discard(stream)
+            gone.cancel()
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiError(400, "BadRequest", "the client went away")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise ApiError(
+                413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}"
+            )
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _error(error: ApiError) -> Reply:
+    return Reply(error.code, orjson.dumps(error.status()), headers=tuple(error.headers.items()))
+
+
+def _headers(
+    content_type: str, audit: str, extra: tuple[tuple[str, str], ...]
+) -> list[tuple[bytes, bytes]]:
+    found = {"cache-control": "no-cache, private", "content-type": content_type, "audit-id": audit}
+    rows = [(key, value) for key, value in found.items() if key not in {k for k, _ in extra}]
+    return [(key.encode(), value.encode()) for key, value in (*rows, *extra)]
+
+
+async def _write(answer: Reply, audit: str, send: Send) -> None:
+    headers = _headers(answer.content_type, audit, answer.headers)
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _same(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())

@@ -1,0 +1,548 @@
+"""Every path of the API: which handler answers it (spec/embedded-cluster.md 2, 7.4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from random import Random
+from typing import Any, Protocol
+
+import orjson
+
+from trimtab.cluster import discovery, protobuf
+from trimtab.cluster.app import Reply, Request, Stream, reply
+from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
+from trimtab.cluster.listing import Selection, list_page
+from trimtab.cluster.negotiate import Accepted, accepted, decode
+from trimtab.cluster.openapi import OpenApi
+from trimtab.cluster.patching import change_of
+from trimtab.cluster.registry import Registry
+from trimtab.cluster.resources import Resource
+from trimtab.cluster.reviews import REVIEWS, review
+from trimtab.cluster.store import Record, Store
+from trimtab.cluster.tables import table
+from trimtab.cluster.watching import Watch
+from trimtab.cluster.writer import Deletion, Options, Writer
+from trimtab.lang import yaml
+
+__all__ = ["Routes"]
+
+Object = dict[str, Any]
+_LISTS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
+class Now(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Routes:
+    """The handlers of one cluster."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        writer: Writer,
+        *,
+        clock: Now,
+        rng: Random,
+        version: Object,
+        address: Callable[[], str],
+        logs: Callable[[Object, str], list[str]],
+        capabilities: Object,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._writer = writer
+        self._clock = clock
+        self._rng = rng
+        self._version = version
+        self._address = address
+        self._logs = logs
+        self._capabilities = capabilities
+        self._openapi = OpenApi(registry)
+        self.ready = False
+
+    async def handle(self, request: Request) -> Reply | Stream:
+        path = request.path.rstrip("/") or "/"
+        parts = path.strip("/").split("/")
+        match parts[0]:
+            case "api" | "apis":
+                return await self._api(request, parts)
+            case "openapi":
+                return self._open_api(request, parts)
+            case "version":
+                return reply(self._version)
+            case "healthz" | "livez" | "readyz":
+                return self._health(parts[0])
+            case "embedded" if parts == ["embedded", "capabilities"]:
+                return reply(self._capabilities)
+            case "" if path == "/":
+                return reply(
+                    {
+                        "paths": [
+                            "/api",
+                            "/apis",
+                            "/healthz",
+                            "/livez",
+                            "/openapi/v3",
+                            "/readyz",
+                            "/version",
+                        ]
+                    }
+                )
+        raise unknown_path()
+
+    def _health(self, name: str) -> Reply:
+        if name == "readyz" and not self.ready:
+            return Reply(500, b"not ready\n", "text/plain")
+        return Reply(200, b"ok", "text/plain")
+
+    # -- discovery ---------------------------------------------------------------------------
+
+    async def _api(self, request: Request, parts: list[str]) -> Reply | Stream:
+        core = parts[0] == "api"
+        depth = 1 if core else 2
+        if len(parts) <= depth:
+            return self._discovery(request, parts, core=core)
+        group, version = ("", parts[1]) if core else (parts[1], parts[2])
+        rest = parts[2:] if core else parts[3:]
+        if not rest:
+            found = discovery.resource_list(self._registry, group, version)
+            if found is None:
+                raise unknown_path()
+            return reply(found)
+        return await self._resource(request, group, version, rest)
+
+    def _discovery(self, request: Request, parts: list[str], *, core: bool) -> Reply:
+        if len(parts) == 2 and not core:
+            found = discovery.group(self._registry, parts[1])
+            if found is None:
+                raise unknown_path()
+            return reply(found)
+        wanted = accepted(request.header("accept"), allowed=("APIGroupDiscoveryList",))
+        if wanted.as_:
+            body = discovery.aggregated(self._registry, core=core, version=wanted.version or "v2")
+            media = f"application/json;g=apidiscovery.k8s.io;v={wanted.version or 'v2'};as=APIGroupDiscoveryList"
+        else:
+            body = discovery.versions(self._address()) if core else discovery.groups(self._registry)
+            media = "application/json"
+        raw = orjson.dumps(body)
+        tag = f'"{hashlib.sha256(raw).hexdigest().upper()}"'
+        headers = (("etag", tag), ("vary", "Accept"))
+        if request.header("if-none-match") == tag:
+            return Reply(304, b"", media, headers)
+        return Reply(200, raw, media, headers)
+
+    def _open_api(self, request: Request, parts: list[str]) -> Reply:
+        if parts[1:] == ["v3"]:
+            return reply(self._openapi.index())
+        if parts[1:2] != ["v3"]:
+            raise unknown_path()
+        group, version = ("", parts[3]) if parts[2] == "api" else (parts[3], parts[4])
+        found = self._openapi.document(group, version)
+        if found is None:
+            raise unknown_path()
+        body, hash_ = found
+        given = request.query.get("hash")
+        if given and given != hash_:
+            return Reply(301, b"", headers=(("location", f"{request.path}?hash={hash_}"),))
+        headers: tuple[tuple[str, str], ...] = (("etag", f'"{hash_}"'),)
+        if given:
+            headers += (
+                ("cache-control", "public, immutable"),
+                ("expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
+            )
+        return Reply(200, body, headers=headers)
+
+    # -- resources ---------------------------------------------------------------------------
+
+    async def _resource(
+        self, request: Request, group: str, version: str, rest: list[str]
+    ) -> Reply | Stream:
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+            namespace, rest = rest[1], rest[2:]
+        resource = self._registry.find(group, version, rest[0])
+        if resource is None or (namespace and not resource.namespaced):
+            raise unknown_path()
+        name = rest[1] if len(rest) > 1 else ""
+        subresource = rest[2] if len(rest) > 2 else ""
+        if subresource and subresource not in resource.subresources:
+            raise unknown_path()
+        if not name:
+            return await self._collection(request, resource, namespace)
+        if resource.namespaced and not namespace:
+            raise unknown_path()
+        return await self._one(request, resource, namespace, name, subresource)
+
+    async def _collection(
+        self, request: Request, resource: Resource, namespace: str
+    ) -> Reply | Stream:
+        verbs = {
+            "GET": "watch" if request.flag("watch") else "list",
+            "POST": "create",
+            "DELETE": "deletecollection",
+        }
+        self._allow(resource, verbs.get(request.method, ""), request.method)
+        if request.method == "POST":
+            return await self._create(request, resource, namespace)
+        selection = Selection(
+            resource,
+            namespace,
+            request.query.get("labelSelector", ""),
+            request.query.get("fieldSelector", ""),
+        )
+        if request.method == "DELETE":
+            return await self._delete_collection(request, resource, selection)
+        wanted = accepted(request.header("accept"), allowed=_LISTS)
+        if request.flag("watch"):
+            return self._watch(request, resource, selection, wanted)
+        return self._list(request, resource, selection, wanted)
+
+    def _allow(self, resource: Resource, verb: str, method: str) -> None:
+        if verb not in resource.verbs:
+            raise ApiError(
+                405, "MethodNotAllowed", f"{method} is not supported on {resource.title}"
+            )
+
+    def _list(
+        self, request: Request, resource: Resource, selection: Selection, wanted: Accepted
+    ) -> Reply:
+        page = list_page(self._store, resource, selection, request.query)
+        meta: Object = {"resourceVersion": str(page.resource_version)}
+        if page.token:
+            meta["continue"] = page.token
+        if page.remaining is not None:
+            meta["remainingItemCount"] = page.remaining
+        if wanted.as_ == "Table":
+            return reply(self._table(request, resource, page.records, meta))
+        if wanted.as_:
+            items = [_partial(record.obj) for record in page.records]
+            body = {
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": meta,
+                "items": items,
+            }
+            return reply(body)
+        head = orjson.dumps(
+            {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta}
+        )
+        items_raw = b",".join(self._body(resource, record) for record in page.records)
+        raw = head[:-1] + b',"items":[' + items_raw + b"]}"
+        return _encoded(raw, wanted)
+
+    def _table(
+        self,
+        request: Request,
+        resource: Resource,
+        records: Any,
+        meta: Object,
+        *,
+        definitions: bool = True,
+    ) -> Object:
+        return table(
+            resource,
+            self._registry.custom(resource),
+            records,
+            include=request.query.get("includeObject", "Metadata"),
+            now=self._clock.now(),
+            meta=meta,
+            definitions=definitions,
+        )
+
+    def _body(self, resource: Resource, record: Record) -> bytes:
+        """The object's bytes in the version asked for."""
+        if record.obj.get("apiVersion") == resource.api_version:
+            return record.body
+        return orjson.dumps({**record.obj, "apiVersion": resource.api_version})
+
+    def _watch(
+        self, request: Request, resource: Resource, selection: Selection, wanted: Accepted
+    ) -> Stream:
+        def render(record: Record, first: bool) -> bytes:
+            if wanted.as_ == "Table":
+                meta = {"resourceVersion": str(record.rv)}
+                return orjson.dumps(
+                    self._table(request, resource, [record], meta, definitions=first)
+                )
+            if wanted.as_:
+                return orjson.dumps(_partial(record.obj))
+            return self._body(resource, record)
+
+        watch = Watch(self._store, resource, selection, request.query, render=render, rng=self._rng)
+        watch.check()
+        return Stream(watch.chunks(), end=watch.end)
+
+    async def _create(self, request: Request, resource: Resource, namespace: str) -> Reply:
+        body, duplicates = self._decode(request)
+        if resource.kind in REVIEWS:
+            return reply(review(resource, body, self._registry), 201)
+        options = self._options(request, duplicates)
+        obj, warnings = self._writer.create(resource, namespace, body, options)
+        return await self._written(request, resource, obj, 201, warnings)
+
+    async def _delete_collection(
+        self, request: Request, resource: Resource, selection: Selection
+    ) -> Reply:
+        deletion = self._deletion(request)
+        items = []
+        for record in list(self._store.iterate(resource.storage, selection.namespace or None)):
+            if selection.holds(record):
+                obj, _ = self._writer.delete(resource, record.namespace, record.name, deletion)
+                items.append(obj)
+        await self._store.settled()
+        meta = {"resourceVersion": str(self._store.rv)}
+        return reply(
+            {
+                "kind": f"{resource.kind}List",
+                "apiVersion": resource.api_version,
+                "metadata": meta,
+                "items": items,
+            }
+        )
+
+    # -- one object --------------------------------------------------------------------------
+
+    async def _one(
+        self, request: Request, resource: Resource, namespace: str, name: str, subresource: str
+    ) -> Reply | Stream:
+        if subresource == "log" and request.method == "GET":
+            return self._log(request, resource, namespace, name)
+        if subresource == "scale":
+            return await self._scale(request, resource, namespace, name)
+        if subresource not in ("", "status", "finalize", "approval"):
+            if resource.kind == "Pod" and subresource == "eviction" and request.method == "POST":
+                return await self._evict(request, resource, namespace, name)
+            raise not_implemented(f"{resource.plural}/{subresource}")
+        verbs = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+        self._allow(resource, verbs.get(request.method, ""), request.method)
+        match request.method:
+            case "GET":
+                return self._get(request, resource, namespace, name)
+            case "PUT":
+                body, duplicates = self._decode(request)
+                options = self._options(request, duplicates)
+                obj, warnings, created = self._writer.update(
+                    resource, namespace, name, body, options, subresource
+                )
+                return await self._written(
+                    request, resource, obj, 201 if created else 200, warnings
+                )
+            case "PATCH":
+                return await self._patch(request, resource, namespace, name, subresource)
+        return await self._delete(request, resource, namespace, name)
+
+    def _get(self, request: Request, resource: Resource, namespace: str, name: str) -> Reply:
+        record = self._find(resource, namespace, name)
+        wanted = accepted(request.header("accept"), allowed=_LISTS)
+        if wanted.as_ == "Table":
+            meta = {"resourceVersion": str(record.rv)}
+            return reply(self._table(request, resource, [record], meta))
+        if wanted.as_:
+            return reply(_partial(record.obj))
+        return _encoded(self._body(resource, record), wanted)
+
+    def _find(self, resource: Resource, namespace: str, name: str) -> Record:
+        record = self._store.get(resource.storage, namespace, name)
+        if record is None:
+            raise not_found(resource.title, name)
+        return record
+
+    async def _patch(
+        self, request: Request, resource: Resource, namespace: str, name: str, subresource: str
+    ) -> Reply:
+        media = request.header("content-type").partition(";")[0].strip()
+        body, duplicates = self._decode(request)
+        options = self._options(request, duplicates)
+        if media == "application/apply-patch+yaml":
+            if not request.query.get("fieldManager"):
+                raise ApiError(
+                    422,
+                    "Invalid",
+                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+                )
+            obj, warnings, created = self._writer.apply(
+                resource, namespace, name, body, options, subresource
+            )
+            return await self._written(request, resource, obj, 201 if created else 200, warnings)
+        if request.query.get("force"):
+            raise ApiError(
+                422,
+                "Invalid",
+                'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+            )
+        change = change_of(media, body, self._registry.schema(resource), resource)
+        obj, warnings = self._writer.patch(resource, namespace, name, change, options, subresource)
+        return await self._written(request, resource, obj, 200, warnings)
+
+    async def _delete(
+        self, request: Request, resource: Resource, namespace: str, name: str
+    ) -> Reply:
+        uid = self._find(resource, namespace, name).uid
+        obj, gone = self._writer.delete(resource, namespace, name, self._deletion(request))
+        await self._store.settled()
+        if not gone:
+            return reply(obj)
+        details = {"name": name, "group": resource.group, "kind": resource.plural, "uid": uid}
+        return reply(
+            {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Success",
+                "details": {key: value for key, value in details.items() if value},
+            }
+        )
+
+    async def _evict(
+        self, request: Request, resource: Resource, namespace: str, name: str
+    ) -> Reply:
+        self._find(resource, namespace, name)
+        self._writer.delete(resource, namespace, name, Deletion(propagation="Background"))
+        await self._store.settled()
+        return reply(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201
+        )
+
+    def _log(self, request: Request, resource: Resource, namespace: str, name: str) -> Reply:
+        pod = self._find(resource, namespace, name).obj
+        containers = [each["name"] for each in pod["spec"]["containers"]]
+        container = request.query.get("container") or containers[0]
+        if container not in containers:
+            raise bad_request(f"container {container} is not valid for pod {name}")
+        lines = self._logs(pod, container)
+        tail = request.query.get("tailLines")
+        if tail:
+            lines = lines[-int(tail) :] if int(tail) else []
+        return Reply(200, "".join(f"{line}\n" for line in lines).encode(), "text/plain")
+
+    async def _scale(
+        self, request: Request, resource: Resource, namespace: str, name: str
+    ) -> Reply:
+        record = self._find(resource, namespace, name)
+        if request.method == "GET":
+            return reply(_scale_of(record.obj, resource))
+        body, duplicates = self._decode(request)
+        if request.method == "PATCH":
+            media = request.header("content-type").partition(";")[0].strip()
+            body = change_of(media, body, None, resource)(_scale_of(record.obj, resource))
+        elif request.method != "PUT":
+            raise ApiError(405, "MethodNotAllowed", f"{request.method} is not supported on scale")
+        given = (body.get("metadata") or {}).get("resourceVersion")
+        obj = record.copy()
+        obj["spec"]["replicas"] = int((body.get("spec") or {}).get("replicas") or 0)
+        if given:
+            obj["metadata"]["resourceVersion"] = given
+        options = self._options(request, duplicates)
+        written, warnings = self._writer.write(resource, record, obj, options, "scale")
+        await self._store.settled()
+        return reply(_scale_of(written, resource), warnings=tuple(warnings))
+
+    # -- pieces ------------------------------------------------------------------------------
+
+    def _decode(self, request: Request) -> tuple[Any, tuple[str, ...]]:
+        media = request.header("content-type")
+        if media.startswith(protobuf.CONTENT_TYPE):
+            try:
+                return protobuf.decode(request.body), ()
+            except protobuf.BadProtobuf as error:
+                raise bad_request(str(error)) from error
+        if media.startswith("application/apply-patch+cbor"):
+            raise ApiError(415, "UnsupportedMediaType", "CBOR is not supported")
+        return decode(request.body, media)
+
+    def _options(self, request: Request, duplicates: tuple[str, ...]) -> Options:
+        dry_run = request.query.get("dryRun", "")
+        if dry_run not in ("", "All"):
+            raise ApiError(
+                422, "Invalid", f'dryRun: Unsupported value: {dry_run!r}: supported values: "All"'
+            )
+        agent = request.header("user-agent").partition("/")[0] or "unknown"
+        return Options(
+            manager=request.query.get("fieldManager") or agent,
+            dry_run=dry_run == "All",
+            validation=request.query.get("fieldValidation") or "Warn",
+            force=request.flag("force"),
+            duplicates=duplicates,
+        )
+
+    def _deletion(self, request: Request) -> Deletion:
+        body: Object = {}
+        if request.body:
+            decoded, _ = self._decode(request)
+            body = decoded if isinstance(decoded, dict) else {}
+        query = request.query
+        grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+        propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
+        orphan = body.get("orphanDependents")
+        if orphan is not None and propagation:
+            raise ApiError(
+                422, "Invalid", "orphanDependents and propagationPolicy cannot be both set"
+            )
+        if orphan is not None:
+            propagation = "Orphan" if orphan else "Background"
+        if propagation not in ("", "Background", "Foreground", "Orphan"):
+            raise ApiError(422, "Invalid", f"propagationPolicy: Unsupported value: {propagation!r}")
+        preconditions = body.get("preconditions") or {}
+        dry = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
+        return Deletion(
+            propagation=propagation,
+            grace=None if grace is None else int(grace),
+            uid=preconditions.get("uid", ""),
+            resource_version=preconditions.get("resourceVersion", ""),
+            dry_run="All" in dry,
+        )
+
+    async def _written(
+        self, request: Request, resource: Resource, obj: Object, status: int, warnings: list[str]
+    ) -> Reply:
+        """The answer, once the disk has what it tells of."""
+        custom = self._registry.custom(resource)
+        texts = tuple(warnings) + ((custom.deprecation,) if custom and custom.deprecation else ())
+        await self._store.settled()
+        obj = {**obj, "apiVersion": resource.api_version}
+        wanted = accepted(request.header("accept"), allowed=_LISTS)
+        if wanted.as_ == "Table":
+            record = Record(obj, b"", int(obj["metadata"].get("resourceVersion") or 0))
+            meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return reply(self._table(request, resource, [record], meta), status, texts)
+        if wanted.as_:
+            return reply(_partial(obj), status, texts)
+        return reply(obj, status, texts)
+
+
+def _partial(obj: Object) -> Object:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": obj["metadata"],
+    }
+
+
+def _encoded(raw: bytes, wanted: Accepted) -> Reply:
+    if not wanted.yaml:
+        return Reply(200, raw)
+    return Reply(200, yaml.dump(orjson.loads(raw)).encode(), "application/yaml")
+
+
+def _scale_of(obj: Object, resource: Resource) -> Object:
+    meta = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    selector = (obj.get("spec") or {}).get("selector") or {}
+    labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else {}
+    text = ",".join(
+        f"{key}={value}" for key, value in sorted(labels.items()) if isinstance(value, str)
+    )
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: meta[key] for key in kept if key in meta},
+        "spec": {"replicas": int((obj.get("spec") or {}).get("replicas") or 0)},
+        "status": {
+            "replicas": int((obj.get("status") or {}).get("replicas") or 0),
+            "selector": text,
+        },
+    }
