@@ -1,0 +1,72 @@
+"""Deleting an Application with its objects (spec/argocd.md 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trimtab.argocd.compare import kinds_in
+from trimtab.argocd.deps import Deps
+from trimtab.argocd.hooks import wave_of
+from trimtab.argocd.kinds import BACKGROUND_FINALIZER, FINALIZERS, MANAGER
+from trimtab.argocd.options import object_options
+from trimtab.argocd.tracking import TRACKING_INDEX
+from trimtab.engine import WAVES, Executor, Policy, Step
+from trimtab.errors import TrimtabError
+from trimtab.kube import LiveObject
+from trimtab.runtime import remove_finalizer
+
+__all__ = ["finalize", "finalizer_of"]
+
+LOOK_S = 2.0
+
+
+def finalizer_of(app: Mapping[str, Any]) -> str | None:
+    """Our finalizer on it, if any: without one the objects stay."""
+    held = (app["metadata"].get("finalizers")) or ()
+    return next((name for name in held if name in FINALIZERS), None)
+
+
+async def finalize(deps: Deps, app: dict[str, Any], *, instance: str) -> float | None:
+    """Delete the last wave that is still there; when nothing is left, let the object go.
+
+    Raises when a delete is refused: the finalizer stays, and nothing is forgotten.
+    """
+    name = finalizer_of(app)
+    if name is None:
+        return None
+    await deps.cache.ensure(kinds_in(app.get("status") or {}))
+    held = [live for live in deps.cache.by_index(TRACKING_INDEX, instance) if not _kept(live)]
+    if not held:
+        await remove_finalizer(deps.client, app, name, manager=MANAGER)
+        return None
+    last = max(wave_of(live.obj) for live in held)
+    batch = [
+        live
+        for live in held
+        if wave_of(live.obj) == last and not live.obj["metadata"].get("deletionTimestamp")
+    ]
+    batch.sort(key=lambda live: WAVES.key(live.key), reverse=True)
+    executor = Executor(
+        deps.client,
+        deps.cache,
+        manager=MANAGER,
+        clock=deps.clock,
+        policy=Policy(propagation="Background" if name == BACKGROUND_FINALIZER else "Foreground"),
+    )
+    results = await executor.apply(
+        [
+            Step(kind="delete", key=live.key, reason="the application is deleted", uid=live.uid)
+            for live in batch
+        ]
+    )
+    failed = [result.message for result in results if result.code == "failed"]
+    if failed:
+        raise TrimtabError("; ".join(failed), reason="DeletionError")
+    return LOOK_S
+
+
+def _kept(live: LiveObject) -> bool:
+    return object_options(live.obj).values.get("Delete") == "false" or bool(
+        live.obj["metadata"].get("ownerReferences")
+    )
