@@ -13,16 +13,17 @@ from trimtab.flux.summary import summary
 
 if TYPE_CHECKING:
     from trimtab.flux.artifacts import ArtifactStore
-    from trimtab.flux.controllers import controllers
+    from trimtab.flux.wiring import INDEX, controllers
     from trimtab.flux.crd_files import crds
     from trimtab.flux.deps import Deps
 
-__all__ = ["ArtifactStore", "Deps", "controllers", "crds", "summary"]
+__all__ = ["INDEX", "ArtifactStore", "Deps", "controllers", "crds", "summary"]
 
 _HOMES = {
     "ArtifactStore": "artifacts",
     "Deps": "deps",
-    "controllers": "controllers",
+    "INDEX": "wiring",
+    "controllers": "wiring",
     "crds": "crd_files",
 }
 

@@ -104,7 +104,7 @@ async def _fetch(
 
 
 def _asked(obj: dict[str, Any], draft: StatusDraft) -> bool:
-    """Whether somebody asked for a look now; otherwise the shared poll's answer is recent enough."""
+    """Did somebody ask for a look now? Else the shared poll's answer is recent enough."""
     token = (obj["metadata"].get("annotations") or {}).get(REQUESTED_AT)
     return bool(token) and token != draft.fields.get("lastHandledReconcileAt")
 

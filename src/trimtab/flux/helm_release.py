@@ -62,7 +62,7 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
         return _in_sync(draft, wanted, current, interval, changed=bool(applied.changed))
     if applied.failed:
         await _failed(deps, obj, draft, wanted, current, "; ".join(applied.failed))
-    waiting = await _unready(deps, obj, draft, wanted, current, objects)
+    waiting = await _unready(deps, obj, draft, wanted, current, applied.objects)
     if waiting is not None:
         return waiting
     return await _deployed(deps, draft, wanted, current, known, action, interval)
@@ -86,7 +86,7 @@ def _current(draft: StatusDraft, wanted: Wanted, known: list[Record]) -> Record 
 async def _begin(
     deps: Deps, obj: dict[str, Any], draft: StatusDraft, wanted: Wanted, known: list[Record]
 ) -> Record:
-    """Render and record a new revision as pending. Raises `Stalled` when the retries are used up."""
+    """Render and record a new revision as pending. Raises `Stalled` when no retry is left."""
     action = (
         "upgrade"
         if any(each.status in ("deployed", "superseded", "failed") for each in known)
@@ -152,7 +152,7 @@ async def _apply(
         create_namespace=wanted.create_namespace,
     )
     if not applied.failed:
-        draft.fields["inventory"] = inventory_of(objects)
+        draft.fields["inventory"] = inventory_of(applied.objects)
     return applied
 
 
@@ -162,7 +162,7 @@ async def _unready(
     draft: StatusDraft,
     wanted: Wanted,
     record: Record,
-    objects: list[dict[str, Any]],
+    objects: tuple[dict[str, Any], ...],
 ) -> Success | None:
     """None when everything is ready, or waiting is off. Raises `NotYet` when the time is over."""
     if not wanted.waits(_action(record)):
@@ -201,7 +201,10 @@ async def _failed(
     if history:
         draft.fields["history"] = [{**history[0], "status": "failed"}, *history[1:]]
     reason = f"{action.capitalize()}Failed"
-    message = f"Helm {action} failed for release {wanted.where}.v{record.version} with chart {wanted.chart}: {why}"
+    message = (
+        f"Helm {action} failed for release {wanted.where}.v{record.version}"
+        f" with chart {wanted.chart}: {why}"
+    )
     draft.set("Released", "False", reason, message)
     raise NotYet(message, reason=reason, retry_s=1.0 if _may_retry(draft, wanted, action) else None)
 

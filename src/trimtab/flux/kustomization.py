@@ -43,7 +43,7 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
     _begin(draft, source.text)
     desired = await _build(deps, obj, source)
     applied = await _apply(deps, obj, desired, draft)
-    waiting = _unhealthy(deps, obj, desired, draft)
+    waiting = _unhealthy(deps, obj, applied.objects, draft)
     if waiting is not None:
         return waiting
     news = _finish(deps, draft, source.text, applied)
@@ -136,7 +136,7 @@ async def _apply(
         force=bool(spec.get("force")),
         timeout_s=_timeout(obj),
     )
-    inventory = inventory_of(desired)
+    inventory = inventory_of(applied.objects)
     survivors = {entry["id"]: entry for entry in applied.survivors}
     entries = {entry["id"]: entry for entry in inventory["entries"]} | survivors
     if applied.failed:
@@ -151,7 +151,7 @@ async def _apply(
 
 
 def _unhealthy(
-    deps: Deps, obj: dict[str, Any], desired: list[dict[str, Any]], draft: StatusDraft
+    deps: Deps, obj: dict[str, Any], desired: tuple[dict[str, Any], ...], draft: StatusDraft
 ) -> Success | None:
     """None when health is not asked for, or everything is current. Raises `NotYet` when objects
     failed or the time is over."""
@@ -190,7 +190,7 @@ def _unhealthy(
     return Success("Progressing", f"waiting for {names}", limit - waited + 0.05, done=False)
 
 
-def _checked(obj: dict[str, Any], desired: list[dict[str, Any]]) -> list[ObjectKey]:
+def _checked(obj: dict[str, Any], desired: tuple[dict[str, Any], ...]) -> list[ObjectKey]:
     """Which objects must be healthy: all that was applied with `wait`, else the listed ones."""
     spec = obj["spec"]
     if spec.get("wait"):

@@ -18,6 +18,7 @@ from trimtab.runtime.controller import (
     any_change,
     generation_or_annotations_changed,
 )
+from trimtab.runtime.crds import install_crds
 from trimtab.runtime.errors import NotOwned, ReconcileError, Retryable, Terminal
 from trimtab.runtime.events import EventRecorder
 from trimtab.runtime.finalizers import add_finalizer, has_finalizer, remove_finalizer
@@ -58,6 +59,7 @@ __all__ = [
     "generation_or_annotations_changed",
     "get_condition",
     "has_finalizer",
+    "install_crds",
     "mask",
     "merge_diff",
     "remove_condition",
