@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 from trimtab.argocd.summary import summary
 
 if TYPE_CHECKING:
-    from trimtab.argocd.controllers import controllers
     from trimtab.argocd.crd_files import crds, install_crds
     from trimtab.argocd.deps import Deps
     from trimtab.argocd.tracking import INDEX
+    from trimtab.argocd.wiring import controllers
 
 __all__ = ["INDEX", "Deps", "controllers", "crds", "install_crds", "summary"]
 
 _HOMES = {
     "INDEX": "tracking",
     "Deps": "deps",
-    "controllers": "controllers",
+    "controllers": "wiring",
     "crds": "crd_files",
     "install_crds": "crd_files",
 }
