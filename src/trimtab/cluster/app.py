@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -12,10 +13,12 @@ from uuid import uuid4
 import msgspec
 import orjson
 
-from trimtab.cluster.errors import ApiError
+from trimtab.cluster.errors import ApiError, internal
 from trimtab.errors import TrimtabError
 
 __all__ = ["App", "Reply", "Request", "Stream"]
+
+_log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -87,6 +90,12 @@ class App:
             answer = _error(error)
         except TrimtabError as error:
             answer = _error(ApiError(500, "InternalError", str(error)))
+        except RecursionError:
+            answer = _error(ApiError(400, "BadRequest", "the object is nested too deeply"))
+        except Exception as error:
+            # One request that we cannot handle gets a Status like every other answer.
+            _log.exception("request failed: %s %s", scope["method"], scope["path"])
+            answer = _error(internal(error))
         if isinstance(answer, Stream):
             await self._stream(answer, audit, receive, send)
         else:

@@ -18,6 +18,7 @@ __all__ = [
     "conflict",
     "forbidden",
     "gone",
+    "internal",
     "invalid",
     "not_found",
     "not_implemented",
@@ -75,6 +76,11 @@ def unknown_path() -> ApiError:
     return ApiError(404, "NotFound", "the server could not find the requested resource")
 
 
+def internal(error: BaseException) -> ApiError:
+    """A mistake of ours: the client learns its kind, the log the rest."""
+    return ApiError(500, "InternalError", f"Internal error occurred: {type(error).__name__}")
+
+
 def already_exists(resource: str, name: str) -> ApiError:
     message = f'{resource} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, details=_details(resource, name))
@@ -115,10 +121,14 @@ def invalid(kind: str, group: str, name: str, errors: Iterable[FieldError]) -> A
     title = f"{kind}.{group}" if group else kind
     body = ", ".join(str(each) for each in found)
     text = f"[{body}]" if len(found) > 1 else body
-    details = {"name": name, "group": group, "kind": kind, "causes": [e.cause for e in found]}
+    details = {"name": name, "group": group, "kind": kind, "causes": [_cause(e) for e in found]}
     return ApiError(
         422,
         "Invalid",
         f'{title} "{name}" is invalid: {text}',
         details={key: value for key, value in details.items() if value},
     )
+
+
+def _cause(error: FieldError) -> dict[str, str]:
+    return {"reason": error.cause, "message": error.body, "field": error.field}

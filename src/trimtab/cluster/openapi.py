@@ -59,7 +59,10 @@ class OpenApi:
         custom = [c for r in self._resources(group, version) if (c := self._registry.custom(r))]
         text = f"{self._registry.schemas.minor} {group}/{version}".encode()
         for each in custom:
-            text += orjson.dumps(each.raw_schema, option=orjson.OPT_SORT_KEYS)
+            # Clients keep a document by its hash for good: two kinds of one schema differ.
+            resource = each.resource
+            names = [resource.plural, resource.kind, resource.namespaced, resource.subresources]
+            text += orjson.dumps([names, each.raw_schema], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest().upper()
 
     def _resources(self, group: str, version: str) -> list[Resource]:
@@ -119,7 +122,9 @@ def _paths(resource: Resource, name: str) -> dict[str, Any]:
         return found
 
     write = ("dryRun", "fieldManager", "fieldValidation")
-    patch = {kind: {"schema": {"type": "object"}} for kind in _PATCH}
+    # kubectl sends a strategic patch to whatever says it takes one; custom resources do not.
+    types = [each for each in _PATCH if not (resource.custom and "strategic" in each)]
+    patch = {kind: {"schema": {"type": "object"}} for kind in types}
     return {
         collection: {
             "get": operation("list", ("labelSelector", "fieldSelector", "limit", "continue")),

@@ -17,7 +17,6 @@ from trimtab.objects import (
     default_by_schema,
     normalise,
     prune,
-    unenforced_rules,
     unknown_fields,
     validate,
 )
@@ -32,6 +31,7 @@ __all__ = [
 ]
 
 Object = dict[str, Any]
+_OMIT_EMPTY: Final = ("labels", "annotations", "finalizers", "ownerReferences")
 WITHOUT_GENERATION: Final = frozenset(
     [
         "ConfigMap",
@@ -130,9 +130,13 @@ def prepare(
     if schema is not None:
         obj = prune(obj, schema)
     obj = normalise(obj, gvk, schema)
+    obj["metadata"] = {
+        key: value
+        for key, value in obj["metadata"].items()
+        if value or key not in _OMIT_EMPTY
+    }
     if resource.custom:
         obj = default_by_schema(obj, schema) if schema else obj
-        warnings += unenforced_rules(schema) if schema else []
     else:
         obj = apply_defaults(obj, gvk, schema) if schema else obj
     problems = validate(obj, gvk, schema, old=old, builtin=not resource.custom)

@@ -35,7 +35,7 @@ from trimtab.cluster.pipeline import (
 from trimtab.cluster.registry import CRD, Registry
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.store import Record, Store
-from trimtab.objects import UNTYPED, FieldError, NotStructural, crd_versions
+from trimtab.objects import UNTYPED, FieldError, NotStructural, crd_versions, unenforced_rules
 from trimtab.objects.identity import GroupKind
 from trimtab.objects.managed import ApplyConflict, BadApply, apply_config, track_update
 
@@ -126,7 +126,7 @@ class Writer:
         prepared = prepare(obj, resource, self.registry.schema(resource), old=None)
         warnings = warnings + prepared.warnings
         obj = self._allocate.on_create(resource, prepared.obj)
-        self._check_crd(resource, obj)
+        warnings = warnings + self._check_crd(resource, obj)
         if not tracked:
             obj = self._track(resource, None, obj, options, "")
         generation = generation_of(obj, None, resource)
@@ -198,9 +198,10 @@ class Writer:
                 return record.name
         return ""
 
-    def _check_crd(self, resource: Resource, obj: Object) -> None:
+    def _check_crd(self, resource: Resource, obj: Object) -> list[str]:
+        """Warnings of what the definition asks for and nobody enforces. Raises 422."""
         if resource.storage != CRD:
-            return
+            return []
         spec, name = obj["spec"], obj["metadata"]["name"]
         problems: list[FieldError] = []
         want = f"{spec['names']['plural']}.{spec['group']}"
@@ -232,14 +233,17 @@ class Writer:
                     "conversion webhooks are not implemented by the embedded cluster",
                 )
             )
+        rules: list[str] = []
         try:
-            crd_versions(obj)
+            for schema in crd_versions(obj).values():
+                rules += unenforced_rules(schema)
         except NotStructural as error:
-            problems += [
-                FieldError("Invalid", "spec.validation", None, text) for text in error.violations
-            ]
+            problems += [_violation(text) for text in error.violations]
         if problems:
             raise invalid(resource.kind, resource.group, name, problems)
+        if not rules:
+            return []
+        return [f"the embedded cluster does not enforce {len(rules)} CEL rules, such as: {rules[0]}"]
 
     # -- update ------------------------------------------------------------------------------
 
@@ -293,20 +297,21 @@ class Writer:
         prepared = prepare(obj, resource, self.registry.schema(resource), old=compared)
         obj = prepared.obj
         self._check_finalizers(resource, old, obj)
+        warnings = list(prepared.warnings)
         if not subresource:
-            self._check_crd(resource, obj)
+            warnings += self._check_crd(resource, obj)
         if not tracked:
             obj = self._track(resource, old, obj, options, subresource)
         generation = generation_of(obj, old, resource)
         if generation is not None and subresource not in ("status", "binding"):
             obj["metadata"]["generation"] = generation
         if without_volatile(obj) == without_volatile(old):
-            return old, prepared.warnings
+            return old, warnings
         if options.dry_run:
-            return obj, prepared.warnings
+            return obj, warnings
         if self._is_over(obj):
-            return self.store.remove_with(resource.storage, obj), prepared.warnings
-        return self.store.put(resource.storage, obj).copy(), prepared.warnings
+            return self.store.remove_with(resource.storage, obj), warnings
+        return self.store.put(resource.storage, obj).copy(), warnings
 
     def _check_preconditions(self, resource: Resource, record: Record, obj: Object) -> None:
         meta = obj["metadata"]
@@ -569,6 +574,17 @@ class Writer:
 
     def _stamp(self) -> str:
         return self._clock.now().strftime(_FORMAT)
+
+
+def _violation(text: str) -> FieldError:
+    """`path: Reason: detail`, as the schema's checks say it."""
+    path, _, rest = text.partition(": ")
+    word, _, detail = rest.partition(": ")
+    if word == "Required value":
+        return FieldError("Required", path, None, detail)
+    if word == "Forbidden":
+        return FieldError("Forbidden", path, None, detail)
+    return FieldError("Invalid", path, None, rest.removeprefix("Invalid value: "))
 
 
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"

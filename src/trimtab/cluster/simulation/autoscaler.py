@@ -1,8 +1,9 @@
 """HorizontalPodAutoscaler: conditions from the target and from injected metrics.
 
-There is no metrics API here. Metrics come from the HPA's annotation `embedded.sim/metrics`, a
-JSON object of resource name -> average utilisation in percent: `{"cpu": 90}`. Without it the
-conditions say why nothing is scaled, and nothing is.
+There is no metrics API here. Simulated containers use half of what they request, as on a cluster
+that is neither idle nor busy. The HPA's annotation `embedded.sim/metrics` says otherwise: a JSON
+object of resource name -> average utilisation in percent, `{"cpu": 90}`. A resource it leaves out
+has no metric: the conditions say why nothing is scaled, and nothing is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["AutoscalerController"]
 
 COMPONENT = "horizontal-pod-autoscaler"
 METRICS = "embedded.sim/metrics"
+_USUAL = {"cpu": 50.0, "memory": 50.0}
 _TOLERANCE = 0.1
 _STABILISATION_S = 300.0
 _FAILED = "the HPA was unable to compute the replica count: "
@@ -30,6 +32,8 @@ _FAILED = "the HPA was unable to compute the replica count: "
 
 def _metrics_of(hpa: Object) -> dict[str, float]:
     text = (hpa["metadata"].get("annotations") or {}).get(METRICS)
+    if text is None:
+        return dict(_USUAL)
     try:
         found = json.loads(text) if text else {}
         return {str(name): float(value) for name, value in found.items()}
