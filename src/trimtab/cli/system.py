@@ -21,10 +21,18 @@ from prometheus_client import CollectorRegistry
 
 from trimtab import argocd, flux
 from trimtab.errors import TrimtabError
-from trimtab.kube import Client, ClusterCache, Connection, load_kubeconfig
+from trimtab.kube import AlreadyExists, Client, ClusterCache, Connection, load_kubeconfig
 from trimtab.objects import SchemaSet
 from trimtab.render import RenderService
-from trimtab.runtime import EventRecorder, Logger, Manager, Metrics, StatusWriter, SystemClock
+from trimtab.runtime import (
+    EventRecorder,
+    Logger,
+    Manager,
+    Metrics,
+    StatusWriter,
+    SystemClock,
+    install_crds,
+)
 from trimtab.server import READERS, App, Row
 from trimtab.sources import SourceService
 
@@ -32,6 +40,7 @@ __all__ = ["Options", "System"]
 
 SYNC_S: Final = 60.0
 STOP_S: Final = 5
+HOME: Final = "argocd"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -107,14 +116,22 @@ class System:
         self.client = await self._stack.enter_async_context(
             Client(connection, user_agent="trimtab", observer=metrics)
         )
-        await argocd.install_crds(self.client)
-        await flux.install_crds(self.client)
+        await self._ensure_namespace(HOME)
+        await install_crds(self.client, [*argocd.crds(), *flux.crds()], clock=self._clock)
         self.cache = await self._stack.enter_async_context(
             ClusterCache(self.client, clock=self._clock, index={**argocd.INDEX, **flux.INDEX})
         )
         self._stack.callback(self.cache.subscribe(self._changed))
         await self._serve()
         await self._run_controllers(metrics)
+
+    async def _ensure_namespace(self, name: str) -> None:
+        """The namespace that Argo CD's settings and Applications live in."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        try:
+            await self.client.create(namespace, manager="trimtab")
+        except AlreadyExists:
+            return
 
     async def _connect(self) -> Connection:
         if self.options.kubeconfig is not None:

@@ -221,8 +221,17 @@ def _autoscaler(**more):
     }
 
 
-def test_without_metrics_nothing_is_scaled_and_the_conditions_say_why():
+def test_simulated_containers_use_half_of_what_they_request():
     world, simulation = cluster(deployment(replicas=3), _autoscaler())
+    simulation.advance(60)
+    hpa = world.one("HorizontalPodAutoscaler", "web")
+    assert conditions(hpa)["ScalingActive"] == ("True", "ValidMetricFound")
+    assert hpa["status"]["currentMetrics"][0]["resource"]["current"]["averageUtilization"] == 50
+
+
+def test_without_metrics_nothing_is_scaled_and_the_conditions_say_why():
+    none = {"embedded.sim/metrics": "{}"}
+    world, simulation = cluster(deployment(replicas=3), _autoscaler(annotations=none))
     simulation.advance(600)
     hpa = world.one("HorizontalPodAutoscaler", "web")
     assert conditions(hpa) == {
