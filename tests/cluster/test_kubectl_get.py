@@ -56,7 +56,7 @@ def test_cluster_info_names_the_control_plane(kubectl: Kubectl, cluster: Any) ->
         ("configmaps", "NAME DATA AGE"),
         ("namespaces", "NAME STATUS AGE"),
         ("nodes", "NAME STATUS ROLES AGE VERSION"),
-        ("serviceaccounts", "NAME AGE"),
+        ("serviceaccounts", "NAME SECRETS AGE"),
         (
             "storageclasses",
             "NAME PROVISIONER RECLAIMPOLICY VOLUMEBINDINGMODE ALLOWVOLUMEEXPANSION AGE",

@@ -9,8 +9,21 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.cluster.ages import age, duration
+from trimtab.cluster.columns_pod import pod_ready, pod_restarts, pod_status, readiness_gates
 
-__all__ = ["COLUMNS", "Column"]
+__all__ = [
+    "AGE",
+    "COLUMNS",
+    "NAME",
+    "Column",
+    "Object",
+    "Value",
+    "at",
+    "containers",
+    "number",
+    "pairs",
+    "selector",
+]
 
 Object = Mapping[str, Any]
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +40,7 @@ class Column(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-def _at(path: str, default: Any = "<none>") -> Value:
+def at(path: str, default: Any = "<none>") -> Value:
     keys = path.split(".")
 
     def read(obj: dict[str, Any], _now: datetime) -> Any:
@@ -39,16 +52,16 @@ def _at(path: str, default: Any = "<none>") -> Value:
     return read
 
 
-def _number(path: str) -> Value:
-    return _at(path, 0)
+def number(path: str) -> Value:
+    return at(path, 0)
 
 
 def _age(path: str = "metadata.creationTimestamp") -> Value:
-    read = _at(path, None)
+    read = at(path, None)
     return lambda obj, now: age(read(obj, now), now)
 
 
-def _pairs(labels: Object | None) -> str:
+def pairs(labels: Object | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or "<none>"
 
 
@@ -56,9 +69,9 @@ NAME: Final = Column("Name", lambda obj, _now: obj["metadata"]["name"])
 AGE: Final = Column("Age", _age())
 
 
-def _containers(path: str) -> tuple[Column, Column]:
+def containers(path: str) -> tuple[Column, Column]:
     def specs(obj: dict[str, Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = _at(path, [])(obj, _NEVER)
+        found: list[dict[str, Any]] = at(path, [])(obj, _NEVER)
         return found
 
     return (
@@ -67,35 +80,8 @@ def _containers(path: str) -> tuple[Column, Column]:
     )
 
 
-def _selector(path: str = "spec.selector.matchLabels") -> Column:
-    return Column("Selector", lambda o, n: _pairs(_at(path, {})(o, n)), priority=1)
-
-
-def _pod_ready(obj: dict[str, Any], _now: datetime) -> str:
-    statuses = (obj.get("status") or {}).get("containerStatuses") or []
-    return f"{sum(bool(s.get('ready')) for s in statuses)}/{len(obj['spec']['containers'])}"
-
-
-def _pod_restarts(obj: dict[str, Any], _now: datetime) -> str:
-    statuses = (obj.get("status") or {}).get("containerStatuses") or []
-    return str(sum(int(s.get("restartCount") or 0) for s in statuses))
-
-
-def _pod_status(obj: dict[str, Any], _now: datetime) -> str:
-    status = obj.get("status") or {}
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    for each in status.get("initContainerStatuses") or ():
-        waiting = (each.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") and waiting["reason"] != "PodInitializing":
-            reason = f"Init:{waiting['reason']}"
-    for each in reversed(status.get("containerStatuses") or ()):
-        state = each.get("state") or {}
-        found = (state.get("waiting") or {}).get("reason") or (state.get("terminated") or {}).get(
-            "reason"
-        )
-        if found:
-            reason = found
-    return "Terminating" if obj["metadata"].get("deletionTimestamp") else str(reason)
+def selector(path: str = "spec.selector.matchLabels") -> Column:
+    return Column("Selector", lambda o, n: pairs(at(path, {})(o, n)), priority=1)
 
 
 def _ports(obj: dict[str, Any], _now: datetime) -> str:
@@ -122,7 +108,7 @@ def _balancer(obj: dict[str, Any]) -> str:
 
 
 def _fraction(ready: str, wanted: str, default: int = 0) -> Value:
-    left, right = _at(ready, 0), _at(wanted, default)
+    left, right = at(ready, 0), at(wanted, default)
     return lambda obj, now: f"{left(obj, now)}/{right(obj, now)}"
 
 
@@ -139,6 +125,14 @@ def _roles(obj: dict[str, Any], _now: datetime) -> str:
     return (
         ",".join(sorted(k.removeprefix(prefix) for k in labels if k.startswith(prefix))) or "<none>"
     )
+
+
+def _address(kind: str) -> Value:
+    def read(obj: dict[str, Any], _now: datetime) -> str:
+        addresses = (obj.get("status") or {}).get("addresses") or ()
+        return next((str(a["address"]) for a in addresses if a.get("type") == kind), "<none>")
+
+    return read
 
 
 def _hosts(obj: dict[str, Any], _now: datetime) -> str:
@@ -196,6 +190,16 @@ def _event_seen(obj: dict[str, Any], now: datetime) -> str:
     )
 
 
+def _event_first(obj: dict[str, Any], now: datetime) -> str:
+    return age(obj.get("firstTimestamp") or obj.get("eventTime"), now)
+
+
+def _event_source(obj: dict[str, Any], _now: datetime) -> str:
+    source = obj.get("source") or {}
+    parts = (source.get("component") or obj.get("reportingComponent"), source.get("host"))
+    return ", ".join(str(each) for each in parts if each)
+
+
 def _endpoints(obj: dict[str, Any], _now: datetime) -> str:
     found = [a["ip"] for s in obj.get("subsets") or () for a in s.get("addresses") or ()]
     return (
@@ -203,83 +207,82 @@ def _endpoints(obj: dict[str, Any], _now: datetime) -> str:
     )
 
 
-def _role(obj: dict[str, Any], _now: datetime) -> str:
-    return f"{obj['roleRef']['kind']}/{obj['roleRef']['name']}"
-
-
-_MODES: Final[Mapping[str, str]] = {
-    "ReadWriteOnce": "RWO",
-    "ReadOnlyMany": "ROX",
-    "ReadWriteMany": "RWX",
-    "ReadWriteOncePod": "RWOP",
-}
 _TEMPLATE: Final = "spec.template.spec.containers"
 COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     "Pod": (
         NAME,
-        Column("Ready", _pod_ready),
-        Column("Status", _pod_status),
-        Column("Restarts", _pod_restarts),
+        Column("Ready", pod_ready),
+        Column("Status", pod_status),
+        Column("Restarts", pod_restarts),
         AGE,
-        Column("IP", _at("status.podIP"), priority=1),
-        Column("Node", _at("spec.nodeName"), priority=1),
-        Column("Nominated Node", _at("status.nominatedNodeName"), priority=1),
-        Column("Readiness Gates", lambda o, _: "<none>", priority=1),
+        Column("IP", at("status.podIP"), priority=1),
+        Column("Node", at("spec.nodeName"), priority=1),
+        Column("Nominated Node", at("status.nominatedNodeName"), priority=1),
+        Column("Readiness Gates", readiness_gates, priority=1),
     ),
     "Deployment": (
         NAME,
         Column("Ready", _fraction("status.readyReplicas", "spec.replicas")),
-        Column("Up-to-date", _number("status.updatedReplicas"), type="integer"),
-        Column("Available", _number("status.availableReplicas"), type="integer"),
+        Column("Up-to-date", number("status.updatedReplicas"), type="integer"),
+        Column("Available", number("status.availableReplicas"), type="integer"),
         AGE,
-        *_containers(_TEMPLATE),
-        _selector(),
+        *containers(_TEMPLATE),
+        selector(),
     ),
     "ReplicaSet": (
         NAME,
-        Column("Desired", _number("spec.replicas"), type="integer"),
-        Column("Current", _number("status.replicas"), type="integer"),
-        Column("Ready", _number("status.readyReplicas"), type="integer"),
+        Column("Desired", number("spec.replicas"), type="integer"),
+        Column("Current", number("status.replicas"), type="integer"),
+        Column("Ready", number("status.readyReplicas"), type="integer"),
         AGE,
-        *_containers(_TEMPLATE),
-        _selector(),
+        *containers(_TEMPLATE),
+        selector(),
     ),
     "StatefulSet": (
         NAME,
         Column("Ready", _fraction("status.readyReplicas", "spec.replicas")),
         AGE,
-        *_containers(_TEMPLATE),
+        *containers(_TEMPLATE),
     ),
     "DaemonSet": (
         NAME,
-        Column("Desired", _number("status.desiredNumberScheduled"), type="integer"),
-        Column("Current", _number("status.currentNumberScheduled"), type="integer"),
-        Column("Ready", _number("status.numberReady"), type="integer"),
-        Column("Up-to-date", _number("status.updatedNumberScheduled"), type="integer"),
-        Column("Available", _number("status.numberAvailable"), type="integer"),
+        Column("Desired", number("status.desiredNumberScheduled"), type="integer"),
+        Column("Current", number("status.currentNumberScheduled"), type="integer"),
+        Column("Ready", number("status.numberReady"), type="integer"),
+        Column("Up-to-date", number("status.updatedNumberScheduled"), type="integer"),
+        Column("Available", number("status.numberAvailable"), type="integer"),
         Column(
-            "Node Selector", lambda o, n: _pairs(_at("spec.template.spec.nodeSelector", {})(o, n))
+            "Node Selector", lambda o, n: pairs(at("spec.template.spec.nodeSelector", {})(o, n))
         ),
         AGE,
-        *_containers(_TEMPLATE),
-        _selector(),
+        *containers(_TEMPLATE),
+        selector(),
     ),
     "Service": (
         NAME,
-        Column("Type", _at("spec.type")),
-        Column("Cluster-IP", _at("spec.clusterIP")),
+        Column("Type", at("spec.type")),
+        Column("Cluster-IP", at("spec.clusterIP")),
         Column("External-IP", _external),
         Column("Port(s)", _ports),
         AGE,
-        _selector("spec.selector"),
+        selector("spec.selector"),
     ),
-    "Namespace": (NAME, Column("Status", _at("status.phase")), AGE),
+    "Namespace": (NAME, Column("Status", at("status.phase")), AGE),
     "Node": (
         NAME,
         Column("Status", _node_status),
         Column("Roles", _roles),
         AGE,
-        Column("Version", _at("status.nodeInfo.kubeletVersion")),
+        Column("Version", at("status.nodeInfo.kubeletVersion")),
+        Column("Internal-IP", _address("InternalIP"), priority=1),
+        Column("External-IP", _address("ExternalIP"), priority=1),
+        Column("OS-Image", at("status.nodeInfo.osImage", "<unknown>"), priority=1),
+        Column("Kernel-Version", at("status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
+        Column(
+            "Container-Runtime",
+            at("status.nodeInfo.containerRuntimeVersion", "<unknown>"),
+            priority=1,
+        ),
     ),
     "ConfigMap": (
         NAME,
@@ -292,14 +295,18 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     ),
     "Secret": (
         NAME,
-        Column("Type", _at("type")),
+        Column("Type", at("type")),
         Column("Data", lambda o, _: len(o.get("data") or {}), type="integer"),
         AGE,
     ),
-    "ServiceAccount": (NAME, AGE),
+    "ServiceAccount": (
+        NAME,
+        Column("Secrets", lambda o, _: len(o.get("secrets") or ()), type="integer"),
+        AGE,
+    ),
     "Ingress": (
         NAME,
-        Column("Class", _at("spec.ingressClassName")),
+        Column("Class", at("spec.ingressClassName")),
         Column("Hosts", _hosts),
         Column("Address", lambda o, _: _balancer(o)),
         Column("Ports", lambda o, _: "80, 443" if o["spec"].get("tls") else "80"),
@@ -307,8 +314,8 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
     ),
     "IngressClass": (
         NAME,
-        Column("Controller", _at("spec.controller")),
-        Column("Parameters", _at("spec.parameters.name")),
+        Column("Controller", at("spec.controller")),
+        Column("Parameters", at("spec.parameters.name")),
         AGE,
     ),
     "HorizontalPodAutoscaler": (
@@ -320,9 +327,9 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
             ),
         ),
         Column("Targets", _targets),
-        Column("MinPods", _at("spec.minReplicas", 1)),
-        Column("MaxPods", _number("spec.maxReplicas"), type="integer"),
-        Column("Replicas", _number("status.currentReplicas"), type="integer"),
+        Column("MinPods", at("spec.minReplicas", 1)),
+        Column("MaxPods", number("spec.maxReplicas"), type="integer"),
+        Column("Replicas", number("status.currentReplicas"), type="integer"),
         AGE,
     ),
     "Job": (
@@ -331,13 +338,13 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("Completions", _fraction("status.succeeded", "spec.completions", 1)),
         Column("Duration", _job_duration),
         AGE,
-        *_containers(_TEMPLATE),
-        _selector(),
+        *containers(_TEMPLATE),
+        selector(),
     ),
     "CronJob": (
         NAME,
-        Column("Schedule", _at("spec.schedule")),
-        Column("Timezone", _at("spec.timeZone")),
+        Column("Schedule", at("spec.schedule")),
+        Column("Timezone", at("spec.timeZone")),
         Column("Suspend", lambda o, _: str(bool(o["spec"].get("suspend")))),
         Column(
             "Active", lambda o, _: len((o.get("status") or {}).get("active") or ()), type="integer"
@@ -349,47 +356,30 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
             ),
         ),
         AGE,
+        *containers("spec.jobTemplate.spec.template.spec.containers"),
     ),
     "PodDisruptionBudget": (
         NAME,
-        Column("Min Available", _at("spec.minAvailable", "N/A")),
-        Column("Max Unavailable", _at("spec.maxUnavailable", "N/A")),
-        Column("Allowed Disruptions", _number("status.disruptionsAllowed"), type="integer"),
-        AGE,
-    ),
-    "PersistentVolumeClaim": (
-        NAME,
-        Column("Status", _at("status.phase")),
-        Column("Volume", _at("spec.volumeName", "")),
-        Column("Capacity", _at("status.capacity.storage", "")),
-        Column(
-            "Access Modes",
-            lambda o, _: ",".join(
-                _MODES.get(m, m) for m in (o.get("status") or {}).get("accessModes") or ()
-            ),
-        ),
-        Column("StorageClass", _at("spec.storageClassName", "")),
+        Column("Min Available", at("spec.minAvailable", "N/A")),
+        Column("Max Unavailable", at("spec.maxUnavailable", "N/A")),
+        Column("Allowed Disruptions", number("status.disruptionsAllowed"), type="integer"),
         AGE,
     ),
     "Endpoints": (NAME, Column("Endpoints", _endpoints), AGE),
     "Event": (
         Column("Last Seen", _event_seen),
-        Column("Type", _at("type")),
-        Column("Reason", _at("reason")),
+        Column("Type", at("type")),
+        Column("Reason", at("reason")),
         Column("Object", _event_object),
-        Column("Message", _at("message")),
+        Column("Subobject", at("involvedObject.fieldPath", ""), priority=1),
+        Column("Source", _event_source, priority=1),
+        Column("Message", at("message")),
+        Column("First Seen", _event_first, priority=1),
+        Column("Count", at("count", 1), type="integer", priority=1),
+        Column("Name", at("metadata.name"), priority=1),
     ),
-    "RoleBinding": (NAME, Column("Role", _role), AGE),
-    "ClusterRoleBinding": (NAME, Column("Role", _role), AGE),
-    "Role": (NAME, Column("Created At", _at("metadata.creationTimestamp"))),
-    "ClusterRole": (NAME, Column("Created At", _at("metadata.creationTimestamp"))),
-    "StorageClass": (
-        NAME,
-        Column("Provisioner", _at("provisioner")),
-        Column("ReclaimPolicy", _at("reclaimPolicy")),
-        Column("VolumeBindingMode", _at("volumeBindingMode")),
-        AGE,
-    ),
-    "CustomResourceDefinition": (NAME, Column("Created At", _at("metadata.creationTimestamp"))),
-    "Lease": (NAME, Column("Holder", _at("spec.holderIdentity")), AGE),
+    "Role": (NAME, Column("Created At", at("metadata.creationTimestamp"))),
+    "ClusterRole": (NAME, Column("Created At", at("metadata.creationTimestamp"))),
+    "CustomResourceDefinition": (NAME, Column("Created At", at("metadata.creationTimestamp"))),
+    "Lease": (NAME, Column("Holder", at("spec.holderIdentity")), AGE),
 }

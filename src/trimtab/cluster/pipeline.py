@@ -131,9 +131,7 @@ def prepare(
         obj = prune(obj, schema)
     obj = normalise(obj, gvk, schema)
     obj["metadata"] = {
-        key: value
-        for key, value in obj["metadata"].items()
-        if value or key not in _OMIT_EMPTY
+        key: value for key, value in obj["metadata"].items() if value or key not in _OMIT_EMPTY
     }
     if resource.custom:
         obj = default_by_schema(obj, schema) if schema else obj

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
@@ -16,9 +18,10 @@ import uvicorn
 from trimtab.cluster import simulation
 from trimtab.cluster.app import App
 from trimtab.cluster.bootstrap import bootstrap
-from trimtab.cluster.certificates import ensure_identity
+from trimtab.cluster.certificates import ensure_identity, write_private
 from trimtab.cluster.kubeconfig import kubeconfig_text, write_kubeconfig
 from trimtab.cluster.lifecycle import Lifecycle
+from trimtab.cluster.process import process_file
 from trimtab.cluster.registry import Registry
 from trimtab.cluster.routes import Routes
 from trimtab.cluster.storage import Storage
@@ -142,6 +145,13 @@ class EmbeddedCluster:
             kubeconfig_text(self._name, self.url, self.ca_pem, self.token),
         )
         routes.ready = True
+        if self._given is not None:
+            self._announce(process_file(self._given))
+
+    def _announce(self, file: Path) -> None:
+        """Tell other commands who serves this data directory, as long as we do."""
+        write_private(file, json.dumps({"pid": os.getpid(), "url": self.url}))
+        self._stack.callback(lambda: file.unlink(missing_ok=True))
 
     def _folder(self) -> Path:
         if self._given is None:

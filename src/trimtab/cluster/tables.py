@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from trimtab.cluster.ages import age
 from trimtab.cluster.columns import COLUMNS, Column
+from trimtab.cluster.columns_more import MORE_COLUMNS
 from trimtab.cluster.registry import Custom
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.store import Record
@@ -22,6 +23,8 @@ _DEFAULT: Final = (
     Column("Name", lambda obj, _now: obj["metadata"]["name"]),
     Column("Age", lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now)),
 )
+
+_KINDS: Final = {**COLUMNS, **MORE_COLUMNS}
 
 
 def table(
@@ -35,7 +38,7 @@ def table(
     definitions: bool = True,
 ) -> dict[str, Any]:
     """A Table. `include` is None, Metadata or Object: what each row carries."""
-    columns = _custom_columns(custom) if custom else COLUMNS.get(resource.kind, _DEFAULT)
+    columns = _custom_columns(custom) if custom else _KINDS.get(resource.kind, _DEFAULT)
     rows = []
     for record in records:
         row: dict[str, Any] = {"cells": [column.value(record.obj, now) for column in columns]}

@@ -243,7 +243,9 @@ class Writer:
             raise invalid(resource.kind, resource.group, name, problems)
         if not rules:
             return []
-        return [f"the embedded cluster does not enforce {len(rules)} CEL rules, such as: {rules[0]}"]
+        return [
+            f"the embedded cluster does not enforce {len(rules)} CEL rules, such as: {rules[0]}"
+        ]
 
     # -- update ------------------------------------------------------------------------------
 
