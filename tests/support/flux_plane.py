@@ -94,7 +94,7 @@ class Plane:
         while time.monotonic() < deadline:
             try:
                 await self.client.get(gk, namespace, name)
-            except Exception as error:  # noqa: BLE001 - any answer but "not found" is shown
+            except Exception as error:
                 if getattr(error, "code", 0) == 404:
                     return
                 raise

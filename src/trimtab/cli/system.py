@@ -144,9 +144,7 @@ class System:
             EmbeddedCluster(
                 self.options.data,
                 port=self.options.cluster_port,
-                **(
-                    {"kube_version": self.options.kube_version} if self.options.kube_version else {}
-                ),
+                kube_version=self.options.kube_version,
                 clock=self.options.clock,
             )
         )

@@ -54,9 +54,9 @@ def connection_of(args: argparse.Namespace) -> Connection:
 
 
 def embedded_kubeconfig(data: Path) -> Path:
-    from trimtab.cluster.process import kubeconfig_path
+    from trimtab.cluster import process
 
-    return kubeconfig_path(data)
+    return process.kubeconfig_path(data)
 
 
 def open_client(args: argparse.Namespace) -> SimpleClient:

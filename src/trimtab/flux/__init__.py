@@ -13,9 +13,9 @@ from trimtab.flux.summary import summary
 
 if TYPE_CHECKING:
     from trimtab.flux.artifacts import ArtifactStore
-    from trimtab.flux.wiring import INDEX, controllers
     from trimtab.flux.crd_files import crds
     from trimtab.flux.deps import Deps
+    from trimtab.flux.wiring import INDEX, controllers
 
 __all__ = ["INDEX", "ArtifactStore", "Deps", "controllers", "crds", "summary"]
 

@@ -56,7 +56,7 @@ class Schema:
         "type",
     )
 
-    def __init__(self, type: Type = "") -> None:
+    def __init__(self, type: Type = "") -> None:  # noqa: A002 - the field of the document
         self.type: Type = type
         self.properties: dict[str, Schema] = {}
         self.additional: Schema | None = None
@@ -78,7 +78,7 @@ class Schema:
 
     @property
     def untyped(self) -> bool:
-        """Nothing is declared below: deduce structure from the value (maps granular, lists atomic)."""
+        """Nothing is declared below: structure is deduced (maps granular, lists atomic)."""
         return not self.type and not self.properties and self.additional is None
 
     def field(self, name: str) -> Schema | None:

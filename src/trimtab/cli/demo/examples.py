@@ -45,9 +45,7 @@ def write_manifests(target: Path, repository_base: str) -> list[Path]:
         sources.sort(key=lambda path: path.name != "namespaces.yaml")
         for source in sources:
             base = repository_base.rstrip("/")
-            text = _UPSTREAM.sub(
-                lambda found, base=base: f"{base}/{found[1]}.git", source.read_text()
-            )
+            text = _UPSTREAM.sub(rf"{base}/\1.git", source.read_text())
             file = folder / source.name
             file.write_text(text)
             written.append(file)

@@ -54,7 +54,7 @@ class GitServer:
         owner = self
 
         class Handler(_Handler):
-            server_of = owner
+            server_of: GitServer = owner
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
