@@ -264,3 +264,33 @@ def test_deleting_an_application_takes_its_objects_with_it(tmp_path: Path) -> No
         "kept/k.yaml": text(config("k", k="v")),
     }
     with_world(tmp_path, files, body)
+
+
+def test_an_object_of_two_applications_is_warned_of(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        await world.create(application(world.repository.url))
+        await world.until(lambda: world.state() == GOOD)
+        await world.create(application(world.repository.url, name="twin", syncPolicy={}))
+        await world.until(lambda: "SharedResourceWarning" in world.conditions("twin"))
+        message = world.conditions("twin")["SharedResourceWarning"]
+        assert message == "ConfigMap/a is part of applications twin and web"
+
+    with_world(tmp_path, {"app/a.yaml": text(config("a", k="v"))}, body)
+
+
+def test_a_failing_hook_fails_the_sync_and_nothing_after_it_is_written(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        retry = {"automated": {}, "syncOptions": ["CreateNamespace=true"], "retry": {"limit": 0}}
+        await world.create(application(world.repository.url, syncPolicy=retry))
+        await world.until(lambda: world.phase() == "Failed", seconds=30)
+        message = world.status()["operationState"]["message"]
+        assert message.startswith("one or more synchronization tasks completed unsuccessfully")
+        assert await world.get(CONFIG_MAP, "a") is None
+        await world.until(lambda: "SyncError" in world.conditions())
+        assert world.conditions()["SyncError"].startswith("Failed last sync attempt to [")
+
+    failing = job("migrate", {"argocd.argoproj.io/hook": "PreSync"})
+    failing["spec"]["backoffLimit"] = 0
+    failing["spec"]["template"]["metadata"] = {"annotations": {"embedded.sim/fail": "crash"}}
+    files = {"app/a.yaml": text(config("a", k="v"), failing)}
+    with_world(tmp_path, files, body)

@@ -113,9 +113,14 @@ def test_wiping_out_everything_is_an_error_unless_it_is_allowed() -> None:
 
 
 def test_self_heal_names_only_what_is_out_of_sync_and_counts_its_attempts() -> None:
-    decision = decide(app(state=tried("Succeeded", ago_s=400, attempts=3)), ON, OUT, now=NOW)
+    decision = decide(app(state=tried("Succeeded", ago_s=100, attempts=3)), ON, OUT, now=NOW)
     assert decision.heal_attempts == 4
     assert decision.resources == ({"kind": "ConfigMap", "name": "a", "namespace": "ns"},)
+
+
+def test_self_heal_counts_anew_after_a_calm_time() -> None:
+    state = tried("Succeeded", ago_s=400, attempts=3)
+    assert decide(app(state=state), ON, OUT, now=NOW).heal_attempts == 1
 
 
 def test_self_heal_backs_off_by_three_up_to_five_minutes() -> None:

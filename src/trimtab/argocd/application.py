@@ -37,12 +37,14 @@ __all__ = ["Reconciler"]
 ERRORS: Final = ("InvalidSpecError", "ComparisonError", "UnknownError")
 WARNINGS: Final = (
     "UnsupportedFieldWarning",
+    "RenderWarning",
     "RepeatedResourceWarning",
     "SharedResourceWarning",
     "ExcludedResourceWarning",
 )
 GRACE_S: Final = 180.0
 SOURCE_RETRY_S: Final = 10.0
+AFTER_S: Final = 0.05  # an operation has ended: look whether another one is due
 DEFAULT_RETRY: Final = Retry(limit=5)
 _NAMESPACE: Final = GroupKind("", "Namespace")
 
@@ -402,7 +404,7 @@ class Reconciler:
         )
         snapshot = await self._deps.sources.snapshot(spec.source_spec)
         self._note(pass_, spec, await self._compare(pass_, spec, snapshot, project))
-        return after_s
+        return AFTER_S
 
     def _retry(self, pass_: _Pass, spec: Spec, state: Mapping[str, Any]) -> Retry | None:
         request = state["operation"]

@@ -16,6 +16,7 @@ __all__ = ["Decision", "decide", "heal_delay_s"]
 _HEAL_FIRST_S: Final = 2.0
 _HEAL_FACTOR: Final = 3
 _HEAL_CAP_S: Final = 300.0
+_HEAL_CALM_S: Final = 330.0  # after so long without one, counting begins anew
 ACTIVE: Final = ("Running", "Terminating")
 
 
@@ -53,7 +54,8 @@ def decide(
             return Decision(False, "it failed before", error=text)
         if not automated.self_heal:
             return Decision(False, "it succeeded before, and self-heal is off")
-        attempts = _attempts(state)
+        calm = _since(state, now) > _HEAL_CALM_S
+        attempts = 0 if calm else _attempts(state)
         wait = heal_delay_s(attempts) - _since(state, now)
         if wait > 0 and attempts:
             return Decision(False, "self-heal waits", after_s=wait)

@@ -118,7 +118,7 @@ async def compare_application(
     """Render and compare. Raises ComparisonFailed when the comparison is impossible: then
     nothing may be concluded, least of all that an object is extra."""
     manifests = await _render(deps, spec, snapshot)
-    warnings = [("UnsupportedFieldWarning", text) for text in manifests.warnings]
+    warnings = [("RenderWarning", text) for text in manifests.warnings]
     desired, hooks, origins = await _desired(deps, spec, manifests, instance, warnings)
     kinds = {key.group_kind for key in desired} | set(remembered)
     kinds |= {gvk_of(hook).group_kind for hook in hooks}
@@ -133,6 +133,7 @@ async def compare_application(
         for live in deps.cache.by_index(TRACKING_INDEX, instance)
         if live.key not in desired and not is_hook(live.obj)
     ]
+    warnings += _shared(resources, instance)
     resources.sort(key=lambda r: (r.key.group, r.key.kind, r.key.namespace, r.key.name))
     return Comparison(
         revision=snapshot.revision,
@@ -145,6 +146,15 @@ async def compare_application(
         warnings=tuple(warnings),
         origins=origins,
     )
+
+
+def _shared(resources: Iterable[Resource], instance: str) -> Iterable[tuple[str, str]]:
+    """Objects that another application holds: both would write them in turn."""
+    for resource in resources:
+        owner = owner_of(resource.live.obj) if resource.live else ""
+        if owner not in ("", instance):
+            text = f"{resource.key.kind}/{resource.key.name} is part of applications"
+            yield "SharedResourceWarning", f"{text} {instance} and {owner}"
 
 
 def kinds_in(status: Mapping[str, Any]) -> set[GroupKind]:

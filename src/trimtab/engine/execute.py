@@ -93,8 +93,8 @@ class Executor:
         return Outcome(tuple(results))
 
     async def apply(self, steps: Iterable[Step]) -> list[StepResult]:
-        """Write these steps now; stops after the first kind that had a failure. Objects of one
-        kind go out together."""
+        """Write these steps now, whatever fails among them. Objects of one kind go out together,
+        kinds one after the other."""
         results: list[StepResult] = []
         for _, group in groupby(steps, key=lambda step: (step.kind == "delete", step.key.kind)):
             turn = list(group)
