@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -67,6 +69,61 @@ class Kubectl:
         return ran.err
 
 
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Api:
+    """Plain HTTPS requests to a cluster, as its administrator unless told otherwise."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self._trust = ssl.create_default_context(cadata=cluster.ca_pem)
+
+    def connect(self) -> http.client.HTTPSConnection:
+        host = self.cluster.url.removeprefix("https://")
+        return http.client.HTTPSConnection(host, context=self._trust, timeout=20)
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> Answer:
+        """Header names are given with underscores; a body that is no text is sent as JSON."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        token = self.cluster.token if token is None else token
+        if token:
+            names["Authorization"] = f"Bearer {token}"
+        if body is not None and not isinstance(body, str | bytes):
+            body = json.dumps(body)
+            names.setdefault("Content-Type", "application/json")
+        connection = self.connect()
+        try:
+            connection.request(method, path, body=body, headers=names)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read().decode())
+        finally:
+            connection.close()
+
+    def watch(self, path: str) -> Iterator[Any]:
+        """The events of a watch; close the generator to end it."""
+        connection = self.connect()
+        headers = {"Authorization": f"Bearer {self.cluster.token}"}
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            while line := answer.readline():
+                yield json.loads(line)
+        finally:
+            connection.close()
+
+
 class Running:
     """A cluster on an event loop in a thread of its own."""
 
@@ -113,6 +170,11 @@ def cluster() -> Iterator[Any]:
     """A cluster whose controllers work twenty times as fast as real ones."""
     with Running(clock=20.0) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Any) -> Api:
+    return Api(cluster)
 
 
 @pytest.fixture(scope="module")

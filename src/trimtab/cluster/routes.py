@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
 from trimtab.cluster import discovery, protobuf
 from trimtab.cluster.app import Reply, Request, Stream, reply
 from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
+from trimtab.cluster.eviction import take_from_budget
 from trimtab.cluster.listing import Selection, list_page
 from trimtab.cluster.negotiate import Accepted, accepted, decode
 from trimtab.cluster.openapi import OpenApi
 from trimtab.cluster.patching import change_of
+from trimtab.cluster.podlogs import follow, log_lines
 from trimtab.cluster.registry import Registry
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.reviews import REVIEWS, review
+from trimtab.cluster.scale import Scales
 from trimtab.cluster.store import Record, Store
 from trimtab.cluster.tables import table
 from trimtab.cluster.watching import Watch
@@ -29,7 +32,8 @@ from trimtab.lang import yaml
 __all__ = ["Routes"]
 
 Object = dict[str, Any]
-_LISTS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+APPLY: Final = "application/apply-patch+yaml"
+_LISTS: Final = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
 class Now(Protocol):
@@ -49,7 +53,6 @@ class Routes:
         rng: Random,
         version: Object,
         address: Callable[[], str],
-        logs: Callable[[Object, str], list[str]],
         capabilities: Object,
     ) -> None:
         self._store = store
@@ -59,7 +62,7 @@ class Routes:
         self._rng = rng
         self._version = version
         self._address = address
-        self._logs = logs
+        self._scales = Scales(registry, writer, clock=clock)
         self._capabilities = capabilities
         self._openapi = OpenApi(registry)
         self.ready = False
@@ -124,7 +127,8 @@ class Routes:
         wanted = accepted(request.header("accept"), allowed=("APIGroupDiscoveryList",))
         if wanted.as_:
             body = discovery.aggregated(self._registry, core=core, version=wanted.version or "v2")
-            media = f"application/json;g=apidiscovery.k8s.io;v={wanted.version or 'v2'};as=APIGroupDiscoveryList"
+            version = wanted.version or "v2"
+            media = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
         else:
             body = discovery.versions(self._address()) if core else discovery.groups(self._registry)
             media = "application/json"
@@ -357,13 +361,8 @@ class Routes:
         media = request.header("content-type").partition(";")[0].strip()
         body, duplicates = self._decode(request)
         options = self._options(request, duplicates)
-        if media == "application/apply-patch+yaml":
-            if not request.query.get("fieldManager"):
-                raise ApiError(
-                    422,
-                    "Invalid",
-                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-                )
+        if media == APPLY:
+            _check_apply(request)
             obj, warnings, created = self._writer.apply(
                 resource, namespace, name, body, options, subresource
             )
@@ -372,7 +371,8 @@ class Routes:
             raise ApiError(
                 422,
                 "Invalid",
-                'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+                'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden:'
+                " may not be specified for non-apply patch",
             )
         change = change_of(media, body, self._registry.schema(resource), resource)
         obj, warnings = self._writer.patch(resource, namespace, name, change, options, subresource)
@@ -400,23 +400,28 @@ class Routes:
     async def _evict(
         self, request: Request, resource: Resource, namespace: str, name: str
     ) -> Reply:
-        self._find(resource, namespace, name)
-        self._writer.delete(resource, namespace, name, Deletion(propagation="Background"))
+        """Delete a Pod unless its disruption budget is used up. Raises 429."""
+        body, duplicates = self._decode(request)
+        given = body.get("deleteOptions") if isinstance(body, dict) else None
+        deletion = self._deletion_of(given or {}, request.query)
+        dry_run = deletion.dry_run or self._options(request, duplicates).dry_run
+        pod = self._find(resource, namespace, name)
+        take_from_budget(self._store, self._registry, self._writer, pod, dry_run=dry_run)
+        if not dry_run:
+            self._writer.delete(resource, namespace, name, deletion)
         await self._store.settled()
         return reply(
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201
         )
 
-    def _log(self, request: Request, resource: Resource, namespace: str, name: str) -> Reply:
-        pod = self._find(resource, namespace, name).obj
-        containers = [each["name"] for each in pod["spec"]["containers"]]
-        container = request.query.get("container") or containers[0]
-        if container not in containers:
-            raise bad_request(f"container {container} is not valid for pod {name}")
-        lines = self._logs(pod, container)
-        tail = request.query.get("tailLines")
-        if tail:
-            lines = lines[-int(tail) :] if int(tail) else []
+    def _log(
+        self, request: Request, resource: Resource, namespace: str, name: str
+    ) -> Reply | Stream:
+        record = self._find(resource, namespace, name)
+        lines = log_lines(record.obj, request.query, now=self._clock.now())
+        if request.flag("follow"):
+            following = follow(self._store, resource, record, lines)
+            return Stream(following.chunks(), "text/plain", following.end)
         return Reply(200, "".join(f"{line}\n" for line in lines).encode(), "text/plain")
 
     async def _scale(
@@ -424,22 +429,22 @@ class Routes:
     ) -> Reply:
         record = self._find(resource, namespace, name)
         if request.method == "GET":
-            return reply(_scale_of(record.obj, resource))
-        body, duplicates = self._decode(request)
-        if request.method == "PATCH":
-            media = request.header("content-type").partition(";")[0].strip()
-            body = change_of(media, body, None, resource)(_scale_of(record.obj, resource))
-        elif request.method != "PUT":
+            return reply(self._scales.read(resource, record))
+        if request.method not in ("PUT", "PATCH"):
             raise ApiError(405, "MethodNotAllowed", f"{request.method} is not supported on scale")
-        given = (body.get("metadata") or {}).get("resourceVersion")
-        obj = record.copy()
-        obj["spec"]["replicas"] = int((body.get("spec") or {}).get("replicas") or 0)
-        if given:
-            obj["metadata"]["resourceVersion"] = given
+        body, duplicates = self._decode(request)
         options = self._options(request, duplicates)
-        written, warnings = self._writer.write(resource, record, obj, options, "scale")
+        media = request.header("content-type").partition(";")[0].strip()
+        if request.method == "PUT":
+            scale, warnings = self._scales.update(resource, record, body, options)
+        elif media == APPLY:
+            _check_apply(request)
+            scale, warnings = self._scales.apply(resource, record, body, options)
+        else:
+            change = change_of(media, body, None, resource)
+            scale, warnings = self._scales.patch(resource, record, change, options)
         await self._store.settled()
-        return reply(_scale_of(written, resource), warnings=tuple(warnings))
+        return reply(scale, warnings=tuple(warnings))
 
     # -- pieces ------------------------------------------------------------------------------
 
@@ -474,7 +479,9 @@ class Routes:
         if request.body:
             decoded, _ = self._decode(request)
             body = decoded if isinstance(decoded, dict) else {}
-        query = request.query
+        return self._deletion_of(body, request.query)
+
+    def _deletion_of(self, body: Object, query: Mapping[str, str]) -> Deletion:
         grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
         propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
         orphan = body.get("orphanDependents")
@@ -486,6 +493,8 @@ class Routes:
             propagation = "Orphan" if orphan else "Background"
         if propagation not in ("", "Background", "Foreground", "Orphan"):
             raise ApiError(422, "Invalid", f"propagationPolicy: Unsupported value: {propagation!r}")
+        if grace is not None and not str(grace).removeprefix("-").isdigit():
+            raise bad_request(f"gracePeriodSeconds is no number: {grace!r}")
         preconditions = body.get("preconditions") or {}
         dry = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
         return Deletion(
@@ -528,21 +537,11 @@ def _encoded(raw: bytes, wanted: Accepted) -> Reply:
     return Reply(200, yaml.dump(orjson.loads(raw)).encode(), "application/yaml")
 
 
-def _scale_of(obj: Object, resource: Resource) -> Object:
-    meta = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    selector = (obj.get("spec") or {}).get("selector") or {}
-    labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else {}
-    text = ",".join(
-        f"{key}={value}" for key, value in sorted(labels.items()) if isinstance(value, str)
-    )
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {key: meta[key] for key in kept if key in meta},
-        "spec": {"replicas": int((obj.get("spec") or {}).get("replicas") or 0)},
-        "status": {
-            "replicas": int((obj.get("status") or {}).get("replicas") or 0),
-            "selector": text,
-        },
-    }
+def _check_apply(request: Request) -> None:
+    if not request.query.get("fieldManager"):
+        raise ApiError(
+            422,
+            "Invalid",
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value:'
+            " is required for apply patch",
+        )

@@ -132,7 +132,6 @@ class EmbeddedCluster:
             rng=self._rng,
             version=_version(self._schemas.minor),
             address=lambda: self.url.removeprefix("https://"),
-            logs=_logs,
             capabilities=_capabilities(),
         )
         await self.store.settled()
@@ -252,15 +251,6 @@ def _version(minor: str) -> dict[str, str]:
         "compiler": "gc",
         "platform": "linux/amd64",
     }
-
-
-def _logs(pod: dict[str, Any], container: str) -> list[str]:
-    """What a container wrote: the text of annotation `embedded/log`, else one line of state."""
-    given = (pod["metadata"].get("annotations") or {}).get("embedded/log")
-    if given is not None:
-        return str(given).splitlines()
-    image = next(c.get("image", "") for c in pod["spec"]["containers"] if c["name"] == container)
-    return [f"simulated container {container} of image {image}: no output"]
 
 
 def _capabilities() -> dict[str, Any]:
