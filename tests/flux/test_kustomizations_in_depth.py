@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.support.flux_plane import GIT, KS, flux_plane, ready
+
 from trimtab.objects import GroupKind
 
 CM = GroupKind("", "ConfigMap")

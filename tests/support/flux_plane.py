@@ -64,9 +64,9 @@ class Repository:
 class Plane:
     """What a test holds: client, cache, Git server."""
 
-    def __init__(self, client, cache, git, renders, folder) -> None:
+    def __init__(self, client, cache, git, renders, folder, kubeconfig) -> None:
         self.client, self.cache, self.git, self.renders = client, cache, git, renders
-        self.folder = folder
+        self.folder, self.kubeconfig = folder, kubeconfig
 
     def repository(self, name: str, files: dict[str, str]) -> Repository:
         made = Repository(self.git, self.folder / "clones", name)
@@ -146,7 +146,7 @@ async def flux_plane(folder: Path):
         stop = asyncio.Event()
         task = asyncio.create_task(manager.run(stop))
         try:
-            yield Plane(client, cache, git, renders, folder)
+            yield Plane(client, cache, git, renders, folder, cluster.kubeconfig_path)
         finally:
             stop.set()
             await task

@@ -109,6 +109,8 @@ async def _begin(
     version = known[0].version + 1 if known else 1
     try:
         record = await render_record(deps, wanted, version, action, _PENDING[action])
+    except Stalled:
+        raise
     except TrimtabError as error:
         # Nothing was rendered: there is no revision to record, only a failure to count.
         message = f"Helm {action} failed for release {wanted.where}: {error}"
