@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -14,6 +15,7 @@ import msgspec
 import orjson
 
 from trimtab.cluster.errors import ApiError, internal
+from trimtab.cluster.metrics import RequestMetrics
 from trimtab.errors import TrimtabError
 
 __all__ = ["App", "Reply", "Request", "Stream"]
@@ -69,9 +71,10 @@ def _quoted(text: str) -> str:
 class App:
     """Authenticates, reads the body within its limit, calls the handler, writes the answer."""
 
-    def __init__(self, handle: Handler, *, token: str) -> None:
+    def __init__(self, handle: Handler, *, token: str, metrics: RequestMetrics) -> None:
         self._handle = handle
         self._token = token
+        self._metrics = metrics
         self._streams: set[Stream] = set()
 
     def end_streams(self) -> None:
@@ -82,6 +85,7 @@ class App:
         if scope["type"] != "http":
             return
         audit = str(uuid4())
+        began = time.perf_counter()
         try:
             request = await self._request(scope, receive)
             self._authenticate(request)
@@ -92,10 +96,13 @@ class App:
             answer = _error(ApiError(500, "InternalError", str(error)))
         except RecursionError:
             answer = _error(ApiError(400, "BadRequest", "the object is nested too deeply"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # One request that we cannot handle gets a Status like every other answer.
             _log.exception("request failed: %s %s", scope["method"], scope["path"])
             answer = _error(internal(error))
+        code = 200 if isinstance(answer, Stream) else answer.status
+        took = time.perf_counter() - began
+        self._metrics.observe(scope["method"], scope["path"], code, took)
         if isinstance(answer, Stream):
             await self._stream(answer, audit, receive, send)
         else:

@@ -88,7 +88,8 @@ def already_exists(resource: str, name: str) -> ApiError:
 
 def conflict(resource: str, name: str, why: str = "") -> ApiError:
     why = why or (
-        "the object has been modified; please apply your changes to the latest version and try again"
+        "the object has been modified; please apply your changes to the latest version"
+        " and try again"
     )
     message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
     return ApiError(409, "Conflict", message, details=_details(resource, name))

@@ -37,8 +37,9 @@ def change_of(
     raise ApiError(
         415,
         "UnsupportedMediaType",
-        f"the body of the request was in an unknown format ({media}) - accepted media types include:"
-        " application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+        f"the body of the request was in an unknown format ({media}) - accepted media types"
+        " include: application/json-patch+json, application/merge-patch+json,"
+        " application/apply-patch+yaml",
     )
 
 

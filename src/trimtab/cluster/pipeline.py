@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
-from trimtab.cluster.errors import ApiError, bad_request, invalid
+from trimtab.cluster.errors import bad_request, invalid
 from trimtab.cluster.resources import Resource
 from trimtab.objects import (
     Schema,
@@ -95,7 +95,8 @@ def check_identity(obj: Any, resource: Resource, namespace: str, name: str = "")
         given = meta.get("namespace") or namespace
         if namespace and given != namespace:
             raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
+                "the namespace of the provided object does not match"
+                " the namespace sent on the request"
             )
         meta["namespace"] = given
     else:
@@ -103,7 +104,8 @@ def check_identity(obj: Any, resource: Resource, namespace: str, name: str = "")
     if name:
         if meta.get("name") not in (None, "", name):
             raise bad_request(
-                f"the name of the object ({meta.get('name')}) does not match the name on the URL ({name})"
+                f"the name of the object ({meta.get('name')}) does not match"
+                f" the name on the URL ({name})"
             )
         meta["name"] = name
     return out
@@ -175,12 +177,3 @@ def without_volatile(obj: Object) -> Object:
 def _content(obj: Object, *, status: bool) -> Object:
     left = {"metadata", "apiVersion", "kind"} | (set() if status else {"status"})
     return {key: value for key, value in obj.items() if key not in left}
-
-
-def unsupported_media(content_type: str, accepted: str) -> ApiError:
-    return ApiError(
-        415,
-        "UnsupportedMediaType",
-        f"the body of the request was in an unknown format - accepted media types include: {accepted}",
-        details={"causes": [{"message": content_type}]} if content_type else None,
-    )

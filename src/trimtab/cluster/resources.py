@@ -58,6 +58,7 @@ class Resource(msgspec.Struct, frozen=True):
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
+_STREAMS: Final = "exec,attach,portforward,proxy"
 # group/version: plural Kind scope(N|C) subresources short-names categories ("-" for none)
 _TABLE: Final = """
 v1
@@ -71,7 +72,7 @@ v1
   nodes Node C status no -
   persistentvolumeclaims PersistentVolumeClaim N status pvc -
   persistentvolumes PersistentVolume C status pv -
-  pods Pod N status,log,eviction,binding,ephemeralcontainers,resize,exec,attach,portforward,proxy po all
+  pods Pod N status,log,eviction,binding,ephemeralcontainers,resize,STREAMS po all
   podtemplates PodTemplate N - - -
   replicationcontrollers ReplicationController N status,scale rc all
   resourcequotas ResourceQuota N status quota -
@@ -140,7 +141,7 @@ def builtin_resources() -> tuple[Resource, ...]:
     """Every row of the table."""
     found = []
     group = version = ""
-    for line in _TABLE.strip().splitlines():
+    for line in _TABLE.replace("STREAMS", _STREAMS).strip().splitlines():
         if not line.startswith(" "):
             group, _, version = line.rpartition("/")
             continue

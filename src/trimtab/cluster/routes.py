@@ -15,6 +15,7 @@ from trimtab.cluster.app import Reply, Request, Stream, reply
 from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
 from trimtab.cluster.eviction import take_from_budget
 from trimtab.cluster.listing import Selection, list_page
+from trimtab.cluster.metrics import RequestMetrics
 from trimtab.cluster.negotiate import Accepted, accepted, decode
 from trimtab.cluster.openapi import OpenApi
 from trimtab.cluster.patching import change_of
@@ -54,6 +55,7 @@ class Routes:
         version: Object,
         address: Callable[[], str],
         capabilities: Object,
+        metrics: RequestMetrics,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -64,6 +66,7 @@ class Routes:
         self._address = address
         self._scales = Scales(registry, writer, clock=clock)
         self._capabilities = capabilities
+        self._metrics = metrics
         self._openapi = OpenApi(registry)
         self.ready = False
 
@@ -78,7 +81,9 @@ class Routes:
             case "version":
                 return reply(self._version)
             case "healthz" | "livez" | "readyz":
-                return self._health(parts[0])
+                return self._health(request, parts)
+            case "metrics" if parts == ["metrics"]:
+                return Reply(200, self._counts().encode(), "text/plain; version=0.0.4")
             case "embedded" if parts == ["embedded", "capabilities"]:
                 return reply(self._capabilities)
             case "" if path == "/":
@@ -87,8 +92,10 @@ class Routes:
                         "paths": [
                             "/api",
                             "/apis",
+                            "/embedded/capabilities",
                             "/healthz",
                             "/livez",
+                            "/metrics",
                             "/openapi/v3",
                             "/readyz",
                             "/version",
@@ -97,10 +104,31 @@ class Routes:
                 )
         raise unknown_path()
 
-    def _health(self, name: str) -> Reply:
-        if name == "readyz" and not self.ready:
-            return Reply(500, b"not ready\n", "text/plain")
-        return Reply(200, b"ok", "text/plain")
+    def _health(self, request: Request, parts: list[str]) -> Reply:
+        """`/readyz`, one check of it, or all of them with `?verbose`."""
+        checks = {"ping": True, "storage": self._store.failed is None}
+        if parts[0] == "readyz":
+            checks["bootstrap"] = self.ready
+        if len(parts) == 2:
+            if parts[1] not in checks:
+                raise unknown_path()
+            checks = {parts[1]: checks[parts[1]]}
+        passed = all(checks.values())
+        lines = [
+            f"[{'+' if ok else '-'}]{name} {'ok' if ok else 'failed'}"
+            for name, ok in checks.items()
+        ]
+        end = f"{parts[0]} check {'passed' if passed else 'failed'}"
+        text = "ok" if passed and "verbose" not in request.query else "\n".join([*lines, end, ""])
+        return Reply(200 if passed else 500, text.encode(), "text/plain; charset=utf-8")
+
+    def _counts(self) -> str:
+        objects = {}
+        for gk in self._store.kinds():
+            resource = self._registry.of_kind(gk)
+            if resource is not None:
+                objects[resource.title] = self._store.count(gk)
+        return self._metrics.text(objects)
 
     # -- discovery ---------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from trimtab.cluster.bootstrap import bootstrap
 from trimtab.cluster.certificates import ensure_identity, write_private
 from trimtab.cluster.kubeconfig import kubeconfig_text, write_kubeconfig
 from trimtab.cluster.lifecycle import Lifecycle
+from trimtab.cluster.metrics import RequestMetrics
 from trimtab.cluster.process import process_file
 from trimtab.cluster.registry import Registry
 from trimtab.cluster.routes import Routes
@@ -124,6 +125,7 @@ class EmbeddedCluster:
             self._own(self.simulation.run(), "simulation")
         listener = self._listen()
         self.url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        metrics = RequestMetrics()
         routes = Routes(
             self.store,
             registry,
@@ -133,10 +135,14 @@ class EmbeddedCluster:
             version=_version(self._schemas.minor),
             address=lambda: self.url.removeprefix("https://"),
             capabilities=_capabilities(),
+            metrics=metrics,
         )
         await self.store.settled()
         await self._serve(
-            App(routes.handle, token=self.token), listener, identity.cert, identity.key
+            App(routes.handle, token=self.token, metrics=metrics),
+            listener,
+            identity.cert,
+            identity.key,
         )
         self.kubeconfig_path = folder / "kubeconfig"
         write_kubeconfig(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from trimtab.cluster.errors import ApiError
 from trimtab.cluster.store import Change, Store
 from trimtab.errors import TrimtabError
 from trimtab.objects.identity import GroupKind
 
 __all__ = ["Storage", "StorageError"]
+
+_log = logging.getLogger(__name__)
 
 BATCH: Final = 256
 SCHEMA: Final = """
@@ -43,12 +48,16 @@ class Storage:
         self._closing = False
         self.failed: StorageError | None = None
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            # SQLite gives its other files the mode of this one.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(
+                path, timeout=1.0, check_same_thread=False, isolation_level=None
+            )
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(SCHEMA)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._error(error) from error
 
     def load(self) -> int:
@@ -74,7 +83,10 @@ class Storage:
                     await loop.run_in_executor(self._thread, self._commit, batch)
                 except sqlite3.Error as error:
                     self.failed = self._error(error)
-                    raise self.failed from error
+                    _log.exception("the cluster's database failed: no more writes are taken")
+                    message = f"the cluster's database cannot be written: {error}"
+                    self._store.fail(ApiError(500, "InternalError", message))
+                    return
                 self._store.told(batch[-1][4])
             if self._closing:
                 return
@@ -113,10 +125,10 @@ class Storage:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES('rv', ?)", (rows[-1][4],))
         self._db.execute("COMMIT")
 
-    def _error(self, error: sqlite3.Error) -> StorageError:
+    def _error(self, error: OSError | sqlite3.Error) -> StorageError:
         return StorageError(
             "the cluster's database cannot be used",
             where=str(self._path),
             why=str(error),
-            hint="is another process using this data directory? `trimtab cluster reset` starts anew",
+            hint="does another process use this directory? `trimtab cluster reset` starts anew",
         )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from trimtab.cluster.errors import gone
+from trimtab.cluster.errors import ApiError, gone
 from trimtab.objects.identity import GroupKind
 
 __all__ = ["Change", "Record", "Store"]
@@ -96,6 +96,7 @@ class Store:
         self._told_rv = 1
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._scheduled = False
+        self.failed: ApiError | None = None
         self.journal: Callable[[Change], None] | None = None
 
     # -- reading -----------------------------------------------------------------------------
@@ -151,6 +152,8 @@ class Store:
 
     def put(self, gk: GroupKind, obj: dict[str, Any]) -> Record:
         """Store `obj` as its new version; the version is written into its metadata."""
+        if self.failed is not None:
+            raise self.failed
         table = self._table(gk)
         rv = self.next_rv()
         obj["metadata"]["resourceVersion"] = str(rv)
@@ -172,6 +175,8 @@ class Store:
 
     def remove_with(self, gk: GroupKind, obj: dict[str, Any]) -> dict[str, Any]:
         """Take the object away with `obj` as its last state, which is returned."""
+        if self.failed is not None:
+            raise self.failed
         meta = obj["metadata"]
         namespace = meta.get("namespace") or ""
         table = self._table(gk)
@@ -227,12 +232,22 @@ class Store:
 
     async def settled(self, rv: int | None = None) -> None:
         """Return when every write up to `rv` (default: now) is safe and told."""
+        if self.failed is not None:
+            raise self.failed
         wanted = self.rv if rv is None else rv
         if wanted <= self._told_rv:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, future))
         await future
+
+    def fail(self, error: ApiError) -> None:
+        """The disk is lost: whoever waits for it, and every later write, gets `error`."""
+        self.failed = error
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
 
     def told(self, rv: int) -> None:
         """The journal has everything up to `rv`: tell it."""

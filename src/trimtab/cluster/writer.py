@@ -166,7 +166,10 @@ class Writer:
                 "message": f"namespace {namespace} is being terminated",
                 "field": "metadata.namespace",
             }
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            why = (
+                f"unable to create new content in namespace {namespace}"
+                " because it is being terminated"
+            )
             raise forbidden(resource.title, name, why, [cause])
 
     def _admit(self, resource: Resource, obj: Object) -> None:
@@ -321,8 +324,7 @@ class Writer:
         if version and str(version) != str(record.rv):
             raise conflict(resource.title, record.name)
         if meta.get("uid") and meta["uid"] != record.uid:
-            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {record.uid}"
-            raise conflict(resource.title, record.name, why)
+            raise conflict(resource.title, record.name, _other_uid(meta["uid"], record.uid))
 
     def _merge_subresource(
         self, resource: Resource, old: Object, obj: Object, subresource: str
@@ -375,8 +377,8 @@ class Writer:
                 "Forbidden",
                 "metadata.finalizers",
                 None,
-                "no new finalizers can be added if the object is being deleted, found new finalizers "
-                + str(added).replace("'", '"'),
+                "no new finalizers can be added if the object is being deleted,"
+                " found new finalizers " + str(added).replace("'", '"'),
             )
             raise invalid(resource.kind, resource.group, obj["metadata"]["name"], [error])
 
@@ -530,8 +532,7 @@ class Writer:
         if resource.storage == NAMESPACE and record.name in PROTECTED:
             raise forbidden(resource.title, record.name, "this namespace may not be deleted")
         if deletion.uid and deletion.uid != record.uid:
-            why = f"Precondition failed: UID in precondition: {deletion.uid}, UID in object meta: {record.uid}"
-            raise conflict(resource.title, record.name, why)
+            raise conflict(resource.title, record.name, _other_uid(deletion.uid, record.uid))
         if deletion.resource_version and deletion.resource_version != str(record.rv):
             raise conflict(
                 resource.title, record.name, "the resourceVersion in the precondition is stale"
@@ -576,6 +577,10 @@ class Writer:
 
     def _stamp(self) -> str:
         return self._clock.now().strftime(_FORMAT)
+
+
+def _other_uid(given: str, stored: str) -> str:
+    return f"Precondition failed: UID in precondition: {given}, UID in object meta: {stored}"
 
 
 def _violation(text: str) -> FieldError:
