@@ -128,19 +128,11 @@ def check_encryption(obj: Mapping[str, Any]) -> None:
 def _substituted(obj: dict[str, Any], values: Mapping[str, str], file: str) -> dict[str, Any]:
     meta = obj.get("metadata") or {}
     where = Location(f"{file} ({obj.get('kind')}/{meta.get('name')})")
-    text = substitute(yaml.dump(_sorted(obj)), values, where=where)
+    text = substitute(yaml.dump(obj, sort_keys=True), values, where=where)
     result = yaml.load(text.encode(), source=str(where))
     if not isinstance(result, dict):
         raise NotYet(f"{where} is no object after substitution", reason="BuildFailed")
     return result
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
 
 
 def _labelled(

@@ -66,7 +66,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def digest(values: Mapping[str, Any]) -> str:
     """`sha256:` over the values as YAML with sorted keys; no values hash the empty string."""
-    text = yaml.dump(_sorted(values)) if values else ""
+    text = yaml.dump(dict(values), sort_keys=True) if values else ""
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -94,11 +94,3 @@ def _put(values: dict[str, Any], reference: Reference, text: str) -> dict[str, A
     if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "'\"":
         return set_values(f"{reference.target_path}={stripped[1:-1]}", values, force_string=True)
     return set_values(f"{reference.target_path}={text.rstrip(chr(10))}", values)
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value

@@ -70,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
     manifests = render(_request(args, "" if relative == "." else relative), LocalTree(root))
     for warning in manifests.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    sys.stdout.write(yaml.dump_all(manifests.objects))
+    # Kustomize prints keys in alphabetic order (spec/rendering.md 3.9).
+    sort_keys = manifests.engine == "kustomize"
+    sys.stdout.write(yaml.dump_all(manifests.objects, sort_keys=sort_keys))
     return 0
 
 

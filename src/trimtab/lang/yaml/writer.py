@@ -17,8 +17,12 @@ from trimtab.lang.yaml.errors import YamlError
 
 __all__ = ["dump", "dump_all"]
 
+_INNER: Final = r"[A-Za-z0-9_/.()<>@$+=^;~{}-]"
 _SAFE: Final = re.compile(
-    r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_/.()<>@$+=^;~-]*(?:[ :][A-Za-z0-9_/.()<>@$+=^;~-]+)*"
+    # words, paths, flags and `${variables}` (these must stay plain: what replaces them is typed)
+    rf"(?:[A-Za-z_/$]|\.{{1,2}}/|--?[A-Za-z]){_INNER}*(?:[ :]{_INNER}+)*"
+    # quantities and durations, and versions of three parts or more
+    r"|[0-9]+(?:\.[0-9]+)?(?:m|s|h|ms|[KMGTP]i?)|[0-9]+(?:\.[0-9]+){2,}(?:-[A-Za-z][A-Za-z0-9.]*)?"
 )
 _WORDS: Final = frozenset(
     [
@@ -41,8 +45,11 @@ _CONTROL: Final = re.compile(
 _LONGEST_SIMPLE_KEY: Final = 128
 
 
-def dump(value: Any) -> str:
-    """One document, ending in a newline. Raises YamlError for what JSON cannot hold."""
+def dump(value: Any, *, sort_keys: bool = False) -> str:
+    """One document, ending in a newline; with `sort_keys` the keys of every mapping are in
+    alphabetic order, as kustomize prints them. Raises YamlError for what JSON cannot hold."""
+    if sort_keys:
+        value = _sorted(value)
     out: list[str] = []
     if isinstance(value, dict) and value:
         _mapping(value, 0, out)
@@ -53,9 +60,17 @@ def dump(value: Any) -> str:
     return "".join(out)
 
 
-def dump_all(values: Iterable[Any]) -> str:
+def dump_all(values: Iterable[Any], *, sort_keys: bool = False) -> str:
     """A stream of documents, separated by `---`."""
-    return "---\n".join(dump(value) for value in values)
+    return "---\n".join(dump(value, sort_keys=sort_keys) for value in values)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    return value
 
 
 def _mapping(value: dict[str, Any], indent: int, out: list[str]) -> None:
@@ -125,7 +140,7 @@ def _quoted_key(key: str) -> str:
 
 
 def _flow(text: str) -> str:
-    if _SAFE.fullmatch(text) and text.lower() not in _WORDS:
+    if _SAFE.fullmatch(text) and text.lower().lstrip("-") not in _WORDS:
         return text
     if "'" in text or "\\" in text or not text or _CONTROL.search(text) or "\t" in text:
         return _double(text)
