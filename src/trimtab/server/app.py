@@ -107,6 +107,8 @@ class App:
 
     def _artifact(self, relative: str) -> Reply:
         """Only files below the store: what leaves it, by `..` or a link, is not there."""
+        if "\0" in relative:
+            return Reply(404, b"not found\n")
         root = self._artifacts.resolve()
         file = (root / relative).resolve()
         if not file.is_relative_to(root) or not file.is_file():
