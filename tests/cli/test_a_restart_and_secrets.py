@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.support.flux_plane import Repository
+
 from trimtab.cli.demo.gitserver import GitServer
 
 BIN = Path(sys.executable).parent
