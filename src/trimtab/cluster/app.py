@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
@@ -14,8 +13,10 @@ from uuid import uuid4
 import msgspec
 import orjson
 
+from trimtab.cluster.auth import ANONYMOUS, Auth
 from trimtab.cluster.errors import ApiError, internal
 from trimtab.cluster.metrics import RequestMetrics
+from trimtab.cluster.rbac import User
 from trimtab.errors import TrimtabError
 
 __all__ = ["App", "Reply", "Request", "Stream"]
@@ -34,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    user: User
     body: bytes = b""
 
     def header(self, name: str) -> str:
@@ -71,9 +73,9 @@ def _quoted(text: str) -> str:
 class App:
     """Authenticates, reads the body within its limit, calls the handler, writes the answer."""
 
-    def __init__(self, handle: Handler, *, token: str, metrics: RequestMetrics) -> None:
+    def __init__(self, handle: Handler, *, auth: Auth, metrics: RequestMetrics) -> None:
         self._handle = handle
-        self._token = token
+        self._auth = auth
         self._metrics = metrics
         self._streams: set[Stream] = set()
 
@@ -88,7 +90,6 @@ class App:
         began = time.perf_counter()
         try:
             request = await self._request(scope, receive)
-            self._authenticate(request)
             answer = await self._handle(request)
         except ApiError as error:
             answer = _error(error)
@@ -108,22 +109,18 @@ class App:
         else:
             await _write(answer, audit, send)
 
-    def _authenticate(self, request: Request) -> None:
-        if request.path.startswith(OPEN_PATHS):
-            return
-        given = request.header("authorization")
-        if not _same(given, f"Bearer {self._token}"):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
-
     async def _request(self, scope: Scope, receive: Receive) -> Request:
-        headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
+        """The request of a user who may make it; nobody else's body is read."""
+        headers = _header_map(scope["headers"])
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        body = b""
-        if scope["method"] not in ("GET", "HEAD"):
-            body = await _body(receive)
-        return Request(scope["method"], unquote(scope["path"]), query, headers, body)
+        method, path = scope["method"], unquote(scope["path"])
+        if path.startswith(OPEN_PATHS):
+            user = ANONYMOUS
+        else:
+            user = self._auth.user(headers)
+            self._auth.check(user, method, path, query)
+        body = b"" if method in ("GET", "HEAD") else await _body(receive)
+        return Request(method, path, query, headers, user, body)
 
     async def _stream(self, stream: Stream, audit: str, receive: Receive, send: Send) -> None:
         headers = _headers(stream.content_type, audit, ())
@@ -183,5 +180,12 @@ async def _write(answer: Reply, audit: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _same(left: str, right: str) -> bool:
-    return hmac.compare_digest(left.encode(), right.encode())
+def _header_map(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By name; those that may be repeated (of impersonation) joined by line feeds."""
+    found: dict[str, str] = {}
+    for raw_name, raw in pairs:
+        name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
+        if name in found and name.startswith("impersonate-"):
+            value = f"{found[name]}\n{value}"
+        found[name] = value
+    return found

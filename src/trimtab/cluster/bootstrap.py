@@ -6,15 +6,13 @@ from typing import Any, Final
 
 from trimtab.cluster.errors import ApiError
 from trimtab.cluster.registry import Registry
+from trimtab.cluster.roles import bootstrap_roles
 from trimtab.cluster.writer import Options, Writer
 from trimtab.objects.identity import gvk_of
 
 __all__ = ["bootstrap"]
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
-_ALL: Final = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-_READ: Final = ["get", "list", "watch"]
-_APP_GROUPS: Final = ["", "apps", "batch", "autoscaling", "networking.k8s.io", "policy"]
 
 
 def bootstrap(writer: Writer, registry: Registry) -> None:
@@ -44,42 +42,7 @@ def _objects() -> list[dict[str, Any]]:
             },
         }
     )
-    found += [
-        _role("cluster-admin", [_ALL, {"nonResourceURLs": ["*"], "verbs": ["*"]}]),
-        _role("admin", [{"apiGroups": _APP_GROUPS, "resources": ["*"], "verbs": ["*"]}]),
-        _role("edit", [{"apiGroups": _APP_GROUPS, "resources": ["*"], "verbs": ["*"]}]),
-        _role("view", [{"apiGroups": _APP_GROUPS, "resources": ["*"], "verbs": _READ}]),
-        _role(
-            "system:discovery",
-            [
-                {
-                    "nonResourceURLs": [
-                        "/api",
-                        "/api/*",
-                        "/apis",
-                        "/apis/*",
-                        "/openapi",
-                        "/openapi/*",
-                        "/version",
-                    ],
-                    "verbs": ["get"],
-                }
-            ],
-        ),
-    ]
-    found.append(
-        {
-            **_named("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "cluster-admin"),
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": "cluster-admin",
-            },
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:masters"}
-            ],
-        }
-    )
+    found += bootstrap_roles()
     for name, value in (
         ("system-cluster-critical", 2000000000),
         ("system-node-critical", 2000001000),
@@ -95,10 +58,6 @@ def _objects() -> list[dict[str, Any]]:
         }
     )
     return found
-
-
-def _role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    return {**_named("rbac.authorization.k8s.io/v1", "ClusterRole", name), "rules": rules}
 
 
 def _named(api_version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:

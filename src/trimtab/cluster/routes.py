@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any, Final, Protocol
 
 import orjson
 
 from trimtab.cluster import discovery, protobuf
+from trimtab.cluster.accounts import token_request
 from trimtab.cluster.app import Reply, Request, Stream, reply
+from trimtab.cluster.auth import Auth
 from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
 from trimtab.cluster.eviction import take_from_budget
 from trimtab.cluster.listing import Selection, list_page
@@ -20,12 +23,14 @@ from trimtab.cluster.negotiate import Accepted, accepted, decode
 from trimtab.cluster.openapi import OpenApi
 from trimtab.cluster.patching import change_of
 from trimtab.cluster.podlogs import follow, log_lines
+from trimtab.cluster.rbac import Authorizer
 from trimtab.cluster.registry import Registry
 from trimtab.cluster.resources import Resource
-from trimtab.cluster.reviews import REVIEWS, review
+from trimtab.cluster.reviews import REVIEWS, Reviews
 from trimtab.cluster.scale import Scales
 from trimtab.cluster.store import Record, Store
 from trimtab.cluster.tables import table
+from trimtab.cluster.tokens import Tokens
 from trimtab.cluster.watching import Watch
 from trimtab.cluster.writer import Deletion, Options, Writer
 from trimtab.lang import yaml
@@ -56,6 +61,9 @@ class Routes:
         address: Callable[[], str],
         capabilities: Object,
         metrics: RequestMetrics,
+        auth: Auth,
+        authorizer: Authorizer,
+        tokens: Tokens,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -67,6 +75,9 @@ class Routes:
         self._scales = Scales(registry, writer, clock=clock)
         self._capabilities = capabilities
         self._metrics = metrics
+        self._auth = auth
+        self._tokens = tokens
+        self._reviews = Reviews(auth, authorizer)
         self._openapi = OpenApi(registry)
         self.ready = False
 
@@ -311,7 +322,7 @@ class Routes:
     async def _create(self, request: Request, resource: Resource, namespace: str) -> Reply:
         body, duplicates = self._decode(request)
         if resource.kind in REVIEWS:
-            return reply(review(resource, body, self._registry), 201)
+            return reply(self._reviews.answer(resource, body, request.user, namespace), 201)
         options = self._options(request, duplicates)
         obj, warnings = self._writer.create(resource, namespace, body, options)
         return await self._written(request, resource, obj, 201, warnings)
@@ -348,6 +359,8 @@ class Routes:
         if subresource not in ("", "status", "finalize", "approval"):
             if resource.kind == "Pod" and subresource == "eviction" and request.method == "POST":
                 return await self._evict(request, resource, namespace, name)
+            if subresource == "token" and request.method == "POST":
+                return self._token(request, resource, namespace, name)
             raise not_implemented(f"{resource.plural}/{subresource}")
         verbs = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
         self._allow(resource, verbs.get(request.method, ""), request.method)
@@ -442,6 +455,11 @@ class Routes:
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201
         )
 
+    def _token(self, request: Request, resource: Resource, namespace: str, name: str) -> Reply:
+        body, _ = self._decode(request)
+        account = self._find(resource, namespace, name)
+        return reply(token_request(self._tokens, account, body, now=self._clock.now()), 201)
+
     def _log(
         self, request: Request, resource: Resource, namespace: str, name: str
     ) -> Reply | Stream:
@@ -500,6 +518,7 @@ class Routes:
             validation=request.query.get("fieldValidation") or "Warn",
             force=request.flag("force"),
             duplicates=duplicates,
+            guard=partial(self._auth.check_escalation, request.user),
         )
 
     def _deletion(self, request: Request) -> Deletion:

@@ -17,16 +17,19 @@ import uvicorn
 
 from trimtab.cluster import simulation
 from trimtab.cluster.app import App
+from trimtab.cluster.auth import Auth
 from trimtab.cluster.bootstrap import bootstrap
 from trimtab.cluster.certificates import ensure_identity, write_private
 from trimtab.cluster.kubeconfig import kubeconfig_text, write_kubeconfig
 from trimtab.cluster.lifecycle import Lifecycle
 from trimtab.cluster.metrics import RequestMetrics
 from trimtab.cluster.process import process_file
+from trimtab.cluster.rbac import Authorizer
 from trimtab.cluster.registry import Registry
 from trimtab.cluster.routes import Routes
 from trimtab.cluster.storage import Storage
 from trimtab.cluster.store import Store
+from trimtab.cluster.tokens import Tokens
 from trimtab.cluster.world import StoreWorld
 from trimtab.cluster.writer import Writer
 from trimtab.errors import TrimtabError
@@ -126,6 +129,10 @@ class EmbeddedCluster:
         listener = self._listen()
         self.url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         metrics = RequestMetrics()
+        authorizer = Authorizer(self.store)
+        self._stack.callback(authorizer.start())
+        tokens = Tokens(identity.key.read_bytes())
+        auth = Auth(self.store, authorizer, tokens, admin_token=self.token, clock=self._clock)
         routes = Routes(
             self.store,
             registry,
@@ -136,10 +143,13 @@ class EmbeddedCluster:
             address=lambda: self.url.removeprefix("https://"),
             capabilities=_capabilities(),
             metrics=metrics,
+            auth=auth,
+            authorizer=authorizer,
+            tokens=tokens,
         )
         await self.store.settled()
         await self._serve(
-            App(routes.handle, token=self.token, metrics=metrics),
+            App(routes.handle, auth=auth, metrics=metrics),
             listener,
             identity.cert,
             identity.key,
@@ -270,8 +280,6 @@ def _capabilities() -> dict[str, Any]:
             "services/proxy",
             "admission webhooks",
             "CEL rules of CustomResourceDefinitions",
-            "role-based access control",
-            "impersonation",
             "openapi/v2",
         ],
     }

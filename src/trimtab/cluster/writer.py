@@ -60,13 +60,15 @@ class Now(Protocol):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a write is to be done. `validation` is Strict, Warn or Ignore."""
+    """How a write is to be done. `validation` is Strict, Warn or Ignore; `guard` may refuse the
+    object that would be stored (and what it was before)."""
 
     manager: str = "unknown"
     dry_run: bool = False
     validation: str = "Warn"
     force: bool = False
     duplicates: tuple[str, ...] = ()
+    guard: Callable[[Resource, Object, Object | None], None] | None = None
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -127,6 +129,8 @@ class Writer:
         warnings = warnings + prepared.warnings
         obj = self._allocate.on_create(resource, prepared.obj)
         warnings = warnings + self._check_crd(resource, obj)
+        if options.guard is not None:
+            options.guard(resource, obj, None)
         if not tracked:
             obj = self._track(resource, None, obj, options, "")
         generation = generation_of(obj, None, resource)
@@ -305,6 +309,8 @@ class Writer:
         warnings = list(prepared.warnings)
         if not subresource:
             warnings += self._check_crd(resource, obj)
+            if options.guard is not None:
+                options.guard(resource, obj, old)
         if not tracked:
             obj = self._track(resource, old, obj, options, subresource)
         generation = generation_of(obj, old, resource)
