@@ -177,7 +177,8 @@ def _alive(pid: int) -> bool:
 def _is_ready(data: Path, url: str) -> bool:
     try:
         trust = ssl.create_default_context(cafile=str(data / "cluster" / "ca.pem"))
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2, context=trust) as answer:
+        ready = f"{url}/readyz"
+        with urllib.request.urlopen(ready, timeout=2, context=trust) as answer:  # noqa: S310 - ours
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
