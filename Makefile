@@ -19,10 +19,15 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)
 	@$(BIN)/trimtab up --demo --data .demo $(if $(KEEP),--keep) $(DEMO_FLAGS)
 
+# Temporary files stay inside the checkout, so that deleting it leaves nothing behind.
+test test-long: export TMPDIR := $(CURDIR)/.tmp
+
 test: $(READY)
+	@mkdir -p .tmp
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not long"
 
 test-long: $(READY)
+	@mkdir -p .tmp
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m long --timeout 1800
 
 lint: $(READY)
@@ -41,5 +46,5 @@ lock:
 	sh tools/lock.sh
 
 clean:
-	rm -rf $(VENV) dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build .demo .tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -100,6 +100,23 @@ def test_the_kubeconfig_of_the_user_is_never_touched(data, tmp_path):
     assert (home / ".kube" / "config").read_text() == "mine"
 
 
+def test_up_works_on_a_cluster_that_is_already_there(data, tmp_path):
+    trimtab("cluster", "start", "--data", data)
+    kubeconfig = trimtab("cluster", "kubeconfig", "--data", data).stdout.strip()
+    command = [str(TRIMTAB), "up", "--kubeconfig", kubeconfig, "--data", str(tmp_path / "own")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("Ctrl-C"):
+                break
+        kinds = kubectl(kubeconfig, "api-resources", "-o", "name").split()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=35) == 0
+    assert "applications.argoproj.io" in kinds
+    assert "kustomizations.kustomize.toolkit.fluxcd.io" in kinds
+    assert not (tmp_path / "own" / "cluster").exists()
+    assert trimtab("cluster", "status", "--data", data).returncode == 0
+
+
 def test_up_stays_until_a_signal_and_leaves_no_process(tmp_path):
     data = tmp_path / "up"
     with subprocess.Popen(

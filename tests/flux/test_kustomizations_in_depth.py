@@ -214,6 +214,21 @@ def test_a_kind_that_does_not_exist_is_named_and_applies_nothing(tmp_path):
     on_plane(tmp_path, {"app/c.yaml": CONFIG.replace("VALUE", "x"), "app/n.yaml": strange}, body)
 
 
+def test_an_unknown_field_of_a_kustomization_file_fails_with_its_line_and_others_go_on(tmp_path):
+    async def body(plane, _repo):
+        await plane.apply(kustomization("bad", "./bad") + kustomization("good", "./good"))
+        bad = await plane.until(KS, "default", "bad", ready("False", "BuildFailed", "resorces"))
+        assert "bad/kustomization.yaml:1:1" in condition(bad, "Ready")["message"]
+        await plane.until(KS, "default", "good", ready())
+
+    files = {
+        "bad/kustomization.yaml": "resorces: [c.yaml]\n",
+        "bad/c.yaml": CONFIG.replace("one", "bad").replace("VALUE", "x"),
+        "good/c.yaml": CONFIG.replace("VALUE", "x"),
+    }
+    on_plane(tmp_path, files, body)
+
+
 def test_events_tell_of_new_artifacts_and_failures(tmp_path):
     async def body(plane, repo):
         await plane.apply(kustomization("app", "./nope"))

@@ -1,1 +1,1 @@
-
+"""Progressive delivery on one core: nothing of it is built yet."""

@@ -1,1 +1,1 @@
-
+"""Events out, webhooks in: nothing of it is built yet."""

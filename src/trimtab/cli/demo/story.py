@@ -123,9 +123,11 @@ async def _apply(system: System, data: Path, git: GitServer, story: Story) -> No
         story.say(str(file))
         for document in yaml.load_all(file.read_bytes(), source=str(file)):
             await system.client.apply(document.value, manager=MANAGER, force=True)
+    progress = _Progress(story)
     rows = await _until(
-        system, SETTLE_S, lambda: _all_settled(system.rows()), progress=_Progress(story).show
+        system, SETTLE_S, lambda: _all_settled(system.rows()), progress=progress.show
     )
+    progress.clear()
     story.say(rows_table(rows))
     applications = [row for row in rows if row.kind == "Application"]
     others = [row for row in rows if row.kind != "Application"]
@@ -200,17 +202,29 @@ async def _nothing_left_to_do(system: System, story: Story) -> None:
 
 
 class _Progress:
-    """The table again, each time it changed."""
+    """The table as it changes: drawn in place on a terminal, a line a change without one."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
-        self._settled = -1
+        self._last = ""
+        self._drawn = 0
+        self._in_place = sys.stdout.isatty()
 
     def show(self, rows: list[Row]) -> None:
         settled = sum(row.settled for row in rows)
-        if settled != self._settled and rows:
-            self._settled = settled
-            self._story.say(f"{settled} of {len(rows)} settled")
+        text = rows_table(rows) if self._in_place else f"{settled} of {len(rows)} settled"
+        if text == self._last or not rows:
+            return
+        self.clear()
+        self._last = text
+        self._drawn = text.count("\n") + 1
+        self._story.say(text)
+
+    def clear(self) -> None:
+        """Take the table that was drawn off the screen."""
+        if self._in_place and self._drawn:
+            sys.stdout.write(f"\x1b[{self._drawn}A\x1b[J")
+            self._drawn = 0
 
 
 def _all_settled(rows: list[Row]) -> list[Row] | None:
