@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -80,17 +81,37 @@ def decode(body: bytes, content_type: str) -> tuple[Any, tuple[str, ...]]:
         ) from error
 
 
+class _Repeated(dict[str, Any]):
+    """An object in which some names stand twice."""
+
+    names: tuple[str, ...] = ()
+
+
 def duplicate_keys(body: bytes) -> tuple[str, ...]:
-    """Names that stand twice in one JSON object, at any depth."""
-    found: list[str] = []
+    """Paths of names that stand twice in one JSON object, at any depth: `spec.a[0].b`."""
+    any_found = False
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for key, value in items:
-            if key in seen:
-                found.append(key)
-            seen[key] = value
-        return seen
+        nonlocal any_found
+        seen = dict(items)
+        if len(seen) == len(items):
+            return seen
+        any_found = True
+        repeated = _Repeated(seen)
+        names = [name for name, _ in items]
+        repeated.names = tuple(name for name in seen if names.count(name) > 1)
+        return repeated
 
-    json.loads(body, object_pairs_hook=pairs)
-    return tuple(found)
+    value = json.loads(body, object_pairs_hook=pairs)
+    return tuple(_repeated_paths(value, "")) if any_found else ()
+
+
+def _repeated_paths(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value, _Repeated):
+            yield from (f"{path}.{name}" if path else name for name in value.names)
+        for name, member in value.items():
+            yield from _repeated_paths(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _repeated_paths(item, f"{path}[{index}]")

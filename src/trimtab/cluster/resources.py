@@ -132,6 +132,11 @@ certificates.k8s.io/v1
 flowcontrol.apiserver.k8s.io/v1
   flowschemas FlowSchema C status - -
   prioritylevelconfigurations PriorityLevelConfiguration C status - -
+admissionregistration.k8s.io/v1
+  mutatingwebhookconfigurations MutatingWebhookConfiguration C - - api-extensions
+  validatingadmissionpolicies ValidatingAdmissionPolicy C status - api-extensions
+  validatingadmissionpolicybindings ValidatingAdmissionPolicyBinding C - - api-extensions
+  validatingwebhookconfigurations ValidatingWebhookConfiguration C - - api-extensions
 apiextensions.k8s.io/v1
   customresourcedefinitions CustomResourceDefinition C status crd,crds api-extensions
 """

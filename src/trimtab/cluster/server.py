@@ -57,8 +57,10 @@ class EmbeddedCluster:
         controllers: bool = True,
         seed: int | None = None,
         name: str = "trimtab",
+        allow_unenforced_admission: bool = False,
     ) -> None:
         self._given = data_dir
+        self._unenforced = allow_unenforced_admission
         self._port = port
         self._name = name
         self._with_controllers = controllers
@@ -114,7 +116,13 @@ class EmbeddedCluster:
         identity = ensure_identity(folder)
         self.token, self.ca_pem = identity.token, identity.ca_pem
         registry = Registry(self._schemas)
-        writer = Writer(self.store, registry, clock=self._clock, rng=self._rng)
+        writer = Writer(
+            self.store,
+            registry,
+            clock=self._clock,
+            rng=self._rng,
+            allow_unenforced_admission=self._unenforced,
+        )
         await self._open_storage(folder)
         lifecycle = Lifecycle(self.store, registry, writer, clock=self._clock)
         self._stack.callback(lifecycle.start())
@@ -279,6 +287,9 @@ def _capabilities() -> dict[str, Any]:
             "pods/proxy",
             "services/proxy",
             "admission webhooks",
+            "validating admission policies",
+            "enforcement of ResourceQuota, LimitRange and NetworkPolicy",
+            "horizontalpodautoscalers in autoscaling/v1",
             "CEL rules of CustomResourceDefinitions",
             "openapi/v2",
         ],

@@ -35,6 +35,7 @@ from trimtab.cluster.pipeline import (
 from trimtab.cluster.registry import CRD, Registry
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.store import Record, Store
+from trimtab.cluster.unenforced import check_unenforced
 from trimtab.objects import UNTYPED, FieldError, NotStructural, crd_versions, unenforced_rules
 from trimtab.objects.identity import GroupKind
 from trimtab.objects.managed import ApplyConflict, BadApply, apply_config, track_update
@@ -82,8 +83,17 @@ class Deletion(msgspec.Struct, frozen=True):
 class Writer:
     """All writes of one cluster."""
 
-    def __init__(self, store: Store, registry: Registry, *, clock: Now, rng: Random) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        clock: Now,
+        rng: Random,
+        allow_unenforced_admission: bool = False,
+    ) -> None:
         self.store = store
+        self._unenforced = allow_unenforced_admission
         self.registry = registry
         self._clock = clock
         self._rng = rng
@@ -129,6 +139,7 @@ class Writer:
         warnings = warnings + prepared.warnings
         obj = self._allocate.on_create(resource, prepared.obj)
         warnings = warnings + self._check_crd(resource, obj)
+        warnings += check_unenforced(resource, obj, allowed=self._unenforced)
         if options.guard is not None:
             options.guard(resource, obj, None)
         if not tracked:
@@ -309,6 +320,7 @@ class Writer:
         warnings = list(prepared.warnings)
         if not subresource:
             warnings += self._check_crd(resource, obj)
+            warnings += check_unenforced(resource, obj, allowed=self._unenforced)
             if options.guard is not None:
                 options.guard(resource, obj, old)
         if not tracked:
