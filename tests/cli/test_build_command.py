@@ -85,7 +85,7 @@ BROKEN = {
             "p.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n",
         },
         "kustomization.yaml:2",
-        "the patch p.yaml is for v1 ConfigMap other",
+        "p.yaml is for v1 ConfigMap other",
     ),
     "a file above the root": (
         {"kustomization.yaml": "resources: [../../../../etc/passwd]\n"},

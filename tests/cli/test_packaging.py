@@ -31,7 +31,7 @@ def test_the_wheel_holds_examples_crds_schemas_types_and_licence(wheel):
         "trimtab/cli/demo/examples/config-repo/apps/base/kustomization.yaml",
         "trimtab/cli/demo/examples/helm-charts/charts/my-app/templates/_helpers.tpl",
         "trimtab/flux/crds/kustomizations.yaml",
-        "trimtab/argocd/crds/application.yaml",
+        "trimtab/argocd/crds/applications.yaml",
     ):
         assert name in names
     assert any(name.startswith("trimtab/objects/data/kubernetes-") for name in names)
