@@ -158,6 +158,13 @@ def test_a_namespace_waits_for_finalizers_and_takes_nothing_new(kubectl: Kubectl
     kubectl("create", "-n", "stuck", "-f", "-", stdin=held)
     kubectl("delete", "namespace", "stuck", "--wait=false")
     assert kubectl.json("get", "ns", "stuck")["status"]["phase"] == "Terminating"
+    conditions = {
+        each["type"]: each for each in kubectl.json("get", "ns", "stuck")["status"]["conditions"]
+    }
+    held = conditions["NamespaceFinalizersRemaining"]
+    assert held["status"] == "True"
+    assert "example.org/hold in 1 resource instances" in held["message"]
+    assert "configmaps has 1 resource" in conditions["NamespaceContentRemaining"]["message"]
     refused = kubectl.refused("create", "cm", "more", "-n", "stuck")
     assert "because it is being terminated" in refused
     kubectl("patch", "cm", "settings", "-n", "stuck", "--type=merge", "-p",

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from trimtab.cluster.errors import ApiError
+from trimtab.cluster.namespaces import namespace_conditions
 from trimtab.cluster.registry import CRD, Registry
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.store import Change, Record, Store
@@ -25,7 +26,7 @@ from trimtab.cluster.writer import (
     Options,
     Writer,
 )
-from trimtab.objects.identity import GroupKind
+from trimtab.objects.identity import GroupKind, gvk_of
 
 __all__ = ["Lifecycle"]
 
@@ -232,7 +233,9 @@ class Lifecycle:
                     self._writer.delete(
                         kind, each.namespace, each.name, Deletion(propagation="Background")
                     )
-        if any(True for gk in self._store.kinds() for _ in self._content(gk, record.name)):
+        left = [each for gk in self._store.kinds() for each in self._content(gk, record.name)]
+        if left:
+            self._tell_what_remains(resource, record.name, left)
             return
         current = self._store.get(NAMESPACE, "", record.name)
         if current is None:
@@ -243,6 +246,22 @@ class Lifecycle:
         }
         obj["metadata"]["deletionGracePeriodSeconds"] = 0
         self._writer.write(resource, current, obj, GC, "finalize")
+
+    def _tell_what_remains(self, resource: Resource, name: str, left: list[Record]) -> None:
+        current = self._store.get(NAMESPACE, "", name)
+        if current is None:
+            return
+        obj = current.copy()
+        status = obj.setdefault("status", {})
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        titles = [self._registry.of_kind(gvk_of(each.obj).group_kind) for each in left]
+        status["conditions"] = namespace_conditions(
+            status.get("conditions") or [],
+            [each.title for each in titles if each is not None],
+            [f for each in left for f in each.obj["metadata"].get("finalizers") or ()],
+            now,
+        )
+        self._writer.write(resource, current, obj, GC, "status")
 
     def _content(self, gk: GroupKind, namespace: str) -> list[Record]:
         kind = self._registry.of_kind(gk)

@@ -43,7 +43,8 @@ class Registry:
             if schemas.get(resource.gvk) is None and resource.kind not in _NO_SCHEMA:
                 continue
             self._builtin[resource.group, resource.version, resource.plural] = resource
-            self._by_kind[resource.gvk.group_kind] = resource
+            # The first row of a kind is the form it is stored in.
+            self._by_kind.setdefault(resource.gvk.group_kind, resource)
         pod = schemas.get(GVK("", "v1", "Pod"))
         assert pod is not None
         self._meta = pod.properties["metadata"]

@@ -90,6 +90,8 @@ batch/v1
   jobs Job N status - all
 autoscaling/v2
   horizontalpodautoscalers HorizontalPodAutoscaler N status hpa all
+autoscaling/v1
+  horizontalpodautoscalers HorizontalPodAutoscaler N status hpa all
 policy/v1
   poddisruptionbudgets PodDisruptionBudget N status pdb -
 networking.k8s.io/v1

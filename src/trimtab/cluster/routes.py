@@ -15,6 +15,7 @@ from trimtab.cluster import discovery, protobuf
 from trimtab.cluster.accounts import token_request
 from trimtab.cluster.app import Reply, Request, Stream, reply
 from trimtab.cluster.auth import Auth
+from trimtab.cluster.convert import Forms
 from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
 from trimtab.cluster.eviction import take_from_budget
 from trimtab.cluster.listing import Selection, list_page
@@ -79,6 +80,7 @@ class Routes:
         self._tokens = tokens
         self._reviews = Reviews(auth, authorizer)
         self._openapi = OpenApi(registry)
+        self._forms = Forms(registry)
         self.ready = False
 
     async def handle(self, request: Request) -> Reply | Stream:
@@ -300,7 +302,7 @@ class Routes:
         """The object's bytes in the version asked for."""
         if record.obj.get("apiVersion") == resource.api_version:
             return record.body
-        return orjson.dumps({**record.obj, "apiVersion": resource.api_version})
+        return orjson.dumps(self._forms.outward(resource, record.obj))
 
     def _watch(
         self, request: Request, resource: Resource, selection: Selection, wanted: Accepted
@@ -324,7 +326,9 @@ class Routes:
         if resource.kind in REVIEWS:
             return reply(self._reviews.answer(resource, body, request.user, namespace), 201)
         options = self._options(request, duplicates)
-        obj, warnings = self._writer.create(resource, namespace, body, options)
+        body = self._forms.inward(resource, body)
+        home = self._forms.home(resource)
+        obj, warnings = self._writer.create(home, namespace, body, options)
         return await self._written(request, resource, obj, 201, warnings)
 
     async def _delete_collection(
@@ -370,8 +374,9 @@ class Routes:
             case "PUT":
                 body, duplicates = self._decode(request)
                 options = self._options(request, duplicates)
+                body, home = self._forms.inward(resource, body), self._forms.home(resource)
                 obj, warnings, created = self._writer.update(
-                    resource, namespace, name, body, options, subresource
+                    home, namespace, name, body, options, subresource
                 )
                 return await self._written(
                     request, resource, obj, 201 if created else 200, warnings
@@ -404,8 +409,9 @@ class Routes:
         options = self._options(request, duplicates)
         if media == APPLY:
             _check_apply(request)
+            body = self._forms.inward(resource, body)
             obj, warnings, created = self._writer.apply(
-                resource, namespace, name, body, options, subresource
+                self._forms.home(resource), namespace, name, body, options, subresource
             )
             return await self._written(request, resource, obj, 201 if created else 200, warnings)
         if request.query.get("force"):
@@ -416,7 +422,16 @@ class Routes:
                 " may not be specified for non-apply patch",
             )
         change = change_of(media, body, self._registry.schema(resource), resource)
-        obj, warnings = self._writer.patch(resource, namespace, name, change, options, subresource)
+        home = self._forms.home(resource)
+        if self._forms.is_other(resource):
+            plain = change
+
+            def change(obj: Object) -> Object:
+                changed = plain(self._forms.outward(resource, obj))
+                found: Object = self._forms.inward(resource, changed)
+                return found
+
+        obj, warnings = self._writer.patch(home, namespace, name, change, options, subresource)
         return await self._written(request, resource, obj, 200, warnings)
 
     async def _delete(
@@ -559,7 +574,7 @@ class Routes:
         custom = self._registry.custom(resource)
         texts = tuple(warnings) + ((custom.deprecation,) if custom and custom.deprecation else ())
         await self._store.settled()
-        obj = {**obj, "apiVersion": resource.api_version}
+        obj = self._forms.outward(resource, obj)
         wanted = accepted(request.header("accept"), allowed=_LISTS)
         if wanted.as_ == "Table":
             record = Record(obj, b"", int(obj["metadata"].get("resourceVersion") or 0))

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Coroutine
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -31,13 +32,16 @@ from trimtab.cluster.storage import Storage
 from trimtab.cluster.store import Store
 from trimtab.cluster.tokens import Tokens
 from trimtab.cluster.world import StoreWorld
-from trimtab.cluster.writer import Writer
+from trimtab.cluster.writer import Deletion, Writer
 from trimtab.errors import TrimtabError
 from trimtab.objects import SchemaSet
+from trimtab.objects.identity import GroupKind
 
 __all__ = ["EmbeddedCluster"]
 
 STOP_S: Final = 5
+EVENTS_LOOK_S: Final = 30.0
+EVENTS_LIVE: Final = timedelta(hours=1)
 
 
 class EmbeddedCluster:
@@ -134,6 +138,7 @@ class EmbeddedCluster:
             )
             self._stack.callback(self.simulation.close)
             self._own(self.simulation.run(), "simulation")
+        self._own(_forget_events(self.store, registry, writer, self._clock), "cluster events")
         listener = self._listen()
         self.url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         metrics = RequestMetrics()
@@ -254,6 +259,21 @@ class EmbeddedCluster:
         return listener
 
 
+async def _forget_events(
+    store: Store, registry: Registry, writer: Writer, clock: simulation.Clock
+) -> None:
+    """Events live for an hour of the cluster's time (spec/embedded-cluster.md 7.8)."""
+    gk = GroupKind("", "Event")
+    resource = registry.of_kind(gk)
+    assert resource is not None
+    while True:
+        await asyncio.sleep(EVENTS_LOOK_S)
+        for record in list(store.iterate(gk)):
+            seen = record.obj.get("lastTimestamp") or record.obj["metadata"]["creationTimestamp"]
+            if clock.now() - datetime.fromisoformat(seen) > EVENTS_LIVE:
+                writer.delete(resource, record.namespace, record.name, Deletion())
+
+
 class _Server(uvicorn.Server):
     """Signals belong to the process, not to one server in it."""
 
@@ -289,7 +309,6 @@ def _capabilities() -> dict[str, Any]:
             "admission webhooks",
             "validating admission policies",
             "enforcement of ResourceQuota, LimitRange and NetworkPolicy",
-            "horizontalpodautoscalers in autoscaling/v1",
             "CEL rules of CustomResourceDefinitions",
             "openapi/v2",
         ],
