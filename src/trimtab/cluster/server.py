@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -127,9 +128,11 @@ class EmbeddedCluster:
             rng=self._rng,
             allow_unenforced_admission=self._unenforced,
         )
-        await self._open_storage(folder)
-        lifecycle = Lifecycle(self.store, registry, writer, clock=self._clock)
-        self._stack.callback(lifecycle.start())
+        with _collector_at_rest():
+            await self._open_storage(folder)
+            lifecycle = Lifecycle(self.store, registry, writer, clock=self._clock)
+            self._stack.callback(lifecycle.start())
+            self.store.forget_decoded()
         bootstrap(writer, registry)
         world = StoreWorld(self.store, registry, writer, clock=self._clock)
         if self._with_controllers:
@@ -272,6 +275,19 @@ async def _forget_events(
             seen = record.obj.get("lastTimestamp") or record.obj["metadata"]["creationTimestamp"]
             if clock.now() - datetime.fromisoformat(seen) > EVENTS_LIVE:
                 writer.delete(resource, record.namespace, record.name, Deletion())
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Loading makes many objects and no garbage; the collector would look at all of them again
+    and again (spec/embedded-cluster.md 13)."""
+    ran = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if ran:
+            gc.enable()
 
 
 class _Server(uvicorn.Server):

@@ -193,7 +193,6 @@ class Store:
         obj = orjson.loads(body)
         rv = int(obj["metadata"]["resourceVersion"])
         record = Record(obj, body, rv)
-        record.forget_decoded()
         table = self._table(gk)
         table.records[record.namespace, record.name] = record
         table.ordered = None
@@ -203,6 +202,12 @@ class Store:
         self.rv = self._told_rv = max(rv, self.rv)
         for table in self._tables.values():
             table.floor = self.rv
+
+    def forget_decoded(self) -> None:
+        """Keep the bytes alone: what is looked at is decoded again."""
+        for table in self._tables.values():
+            for record in table.records.values():
+                record.forget_decoded()
 
     # -- telling -----------------------------------------------------------------------------
 
