@@ -28,6 +28,7 @@ T = TypeVar("T")
 MANAGER: Final = "trimtab-demo"
 DEPLOYMENT: Final = GroupKind("apps", "Deployment")
 APPLICATION: Final = GroupKind("argoproj.io", "Application")
+INDENT: Final = "    "
 SETTLE_S: Final = 90.0
 STEP_S: Final = 30.0
 NEW_TAG: Final = "1.2.4-dev.1"
@@ -54,12 +55,12 @@ class Story:
 
     def say(self, text: str) -> None:
         for line in text.splitlines():
-            self._out(f"    {line}".rstrip())
+            self._out(f"{INDENT}{line}".rstrip())
 
     def claim(self, text: str, held: bool) -> None:
         """Print a claim that was just checked."""
         self.claims.append(Claim(text, held))
-        self._out(f"    {'ok' if held else 'FAILED'}: {text}")
+        self._out(f"{INDENT}{'ok' if held else 'FAILED'}: {text}")
 
     @property
     def broken(self) -> list[str]:
@@ -212,7 +213,7 @@ class _Progress:
 
     def show(self, rows: list[Row]) -> None:
         settled = sum(row.settled for row in rows)
-        text = rows_table(rows) if self._in_place else f"{settled} of {len(rows)} settled"
+        text = _fit(rows_table(rows)) if self._in_place else f"{settled} of {len(rows)} settled"
         if text == self._last or not rows:
             return
         self.clear()
@@ -225,6 +226,12 @@ class _Progress:
         if self._in_place and self._drawn:
             sys.stdout.write(f"\x1b[{self._drawn}A\x1b[J")
             self._drawn = 0
+
+
+def _fit(text: str) -> str:
+    """Lines cut to the terminal, so that each takes one row and can be drawn over."""
+    width = shutil.get_terminal_size().columns - len(INDENT) - 1
+    return "\n".join(line[:width] for line in text.splitlines())
 
 
 def _all_settled(rows: list[Row]) -> list[Row] | None:
