@@ -164,7 +164,7 @@ def _on_signals(stop: asyncio.Event) -> None:
             signal.raise_signal(number)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number)
 
 
