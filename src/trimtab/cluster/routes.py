@@ -15,6 +15,7 @@ from trimtab.cluster import discovery, protobuf
 from trimtab.cluster.accounts import token_request
 from trimtab.cluster.app import Reply, Request, Stream, reply
 from trimtab.cluster.auth import Auth
+from trimtab.cluster.control import Control
 from trimtab.cluster.convert import Forms
 from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
 from trimtab.cluster.eviction import take_from_budget
@@ -60,7 +61,7 @@ class Routes:
         rng: Random,
         version: Object,
         address: Callable[[], str],
-        capabilities: Object,
+        control: Control,
         metrics: RequestMetrics,
         auth: Auth,
         authorizer: Authorizer,
@@ -74,7 +75,7 @@ class Routes:
         self._version = version
         self._address = address
         self._scales = Scales(registry, writer, clock=clock)
-        self._capabilities = capabilities
+        self._control = control
         self._metrics = metrics
         self._auth = auth
         self._tokens = tokens
@@ -97,15 +98,18 @@ class Routes:
                 return self._health(request, parts)
             case "metrics" if parts == ["metrics"]:
                 return Reply(200, self._counts().encode(), "text/plain; version=0.0.4")
-            case "embedded" if parts == ["embedded", "capabilities"]:
-                return reply(self._capabilities)
+            case "embedded" if len(parts) == 2:
+                return await self._control.answer(request, parts[1])
             case "" if path == "/":
                 return reply(
                     {
                         "paths": [
                             "/api",
                             "/apis",
+                            "/embedded/advance",
                             "/embedded/capabilities",
+                            "/embedded/compact",
+                            "/embedded/settle",
                             "/healthz",
                             "/livez",
                             "/metrics",

@@ -22,6 +22,7 @@ from trimtab.cluster.app import App
 from trimtab.cluster.auth import Auth
 from trimtab.cluster.bootstrap import bootstrap
 from trimtab.cluster.certificates import ensure_identity, write_private
+from trimtab.cluster.control import Control
 from trimtab.cluster.kubeconfig import kubeconfig_text, write_kubeconfig
 from trimtab.cluster.lifecycle import Lifecycle
 from trimtab.cluster.metrics import RequestMetrics
@@ -99,6 +100,11 @@ class EmbeddedCluster:
     def kubeconfig_text(self) -> str:
         return self.kubeconfig_path.read_text()
 
+    @property
+    def manual(self) -> bool:
+        """Does time move only when it is told to?"""
+        return isinstance(self._clock, simulation.ManualClock)
+
     async def settle(self) -> int:
         """Run the simulated controllers until nothing is due (manual clock)."""
         total = 0
@@ -157,7 +163,7 @@ class EmbeddedCluster:
             rng=self._rng,
             version=_version(self._schemas.minor),
             address=lambda: self.url.removeprefix("https://"),
-            capabilities=_capabilities(),
+            control=Control(self, _capabilities()),
             metrics=metrics,
             auth=auth,
             authorizer=authorizer,
