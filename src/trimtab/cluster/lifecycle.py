@@ -32,7 +32,7 @@ __all__ = ["Lifecycle"]
 
 Place = tuple[GroupKind, str, str]
 GC: Final = Options(manager="kube-controller-manager")
-ROUNDS: Final = 20_000
+ROUNDS: Final = 500
 
 
 class Now(Protocol):
@@ -137,21 +137,28 @@ class Lifecycle:
             return
         self._queued.add(place)
         self._due.append(place)
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.settle)
+        self._schedule()
 
     def settle(self) -> None:
-        """Do all that is due now."""
+        """Do what is due now; requests get their turn after every few hundred objects."""
         self._scheduled = False
-        for _ in range(ROUNDS):
-            if not self._due:
-                return
-            place = self._due.popleft()
-            self._queued.discard(place)
-            record = self._store.get(*place)
-            if record is not None:
-                self._look(place, record)
+        try:
+            for _ in range(ROUNDS):
+                if not self._due:
+                    return
+                place = self._due.popleft()
+                self._queued.discard(place)
+                record = self._store.get(*place)
+                if record is not None:
+                    self._look(place, record)
+        finally:
+            # Also after a fault of ours on one object: the others must not wait for a next event.
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._due and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.settle)
 
     def _look(self, place: Place, record: Record) -> None:
         gk = place[0]
