@@ -64,6 +64,7 @@ class World:
         self.cache = cache
         self.sources = sources
         self.repository: Repository
+        self.restart: Callable[[], Awaitable[None]]
 
     def app(self, name: str = "web") -> dict[str, Any]:
         live = self.cache.get(ObjectKey("argoproj.io", "Application", "argocd", name))
@@ -181,10 +182,14 @@ def with_world(
     body: Callable[[World], Awaitable[None]],
     *,
     seconds: float = 60,
+    basic: tuple[str, str] | None = None,
 ) -> None:
+    """`body` may call `world.restart()`: the controllers stop and new ones, that remember
+    nothing, go on."""
+
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            git = stack.enter_context(GitServer(tmp_path / "git"))
+            git = stack.enter_context(GitServer(tmp_path / "git", basic=basic))
             repository = Repository(git.create("config"), git.url_of("config"))
             repository.commit(dict(files))
             cluster = await stack.enter_async_context(EmbeddedCluster(data_dir=tmp_path / "k"))
@@ -201,27 +206,40 @@ def with_world(
             stack.push_async_callback(sources.close)
             renders = RenderService(tmp_path / "renders", workers=1)
             stack.push_async_callback(renders.close)
-            manager = Manager(client, cache, clock=clock)
-            deps = argocd.Deps(
-                client=client,
-                cache=cache,
-                sources=sources,
-                renders=renders,
-                schemas=SchemaSet.load(),
-                clock=clock,
-                rng=Random(7),
-                events=EventRecorder(client, "argocd-application-controller"),
-            )
-            for controller in argocd.controllers(deps):
-                manager.add(controller)
-            stop = asyncio.Event()
-            task = asyncio.create_task(manager.run(stop))
+
+            def start() -> tuple[asyncio.Event, asyncio.Task[None]]:
+                manager = Manager(client, cache, clock=clock)
+                deps = argocd.Deps(
+                    client=client,
+                    cache=cache,
+                    sources=sources,
+                    renders=renders,
+                    schemas=SchemaSet.load(),
+                    clock=clock,
+                    rng=Random(7),
+                    events=EventRecorder(client, "argocd-application-controller"),
+                )
+                for controller in argocd.controllers(deps):
+                    manager.add(controller)
+                stop = asyncio.Event()
+                return stop, asyncio.create_task(manager.run(stop))
+
+            running = [start()]
+
+            async def restart() -> None:
+                stop, task = running.pop()
+                stop.set()
+                await task
+                running.append(start())
+
             world = World(client, cache, sources)
             world.repository = repository
+            world.restart = restart
             try:
                 await body(world)
             finally:
-                stop.set()
-                await task
+                for stop, task in running:
+                    stop.set()
+                    await task
 
     asyncio.run(asyncio.wait_for(main(), seconds))

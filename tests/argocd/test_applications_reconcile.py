@@ -81,6 +81,12 @@ def test_a_settled_application_is_left_alone(tmp_path: Path) -> None:
 
 def test_drift_is_healed_and_what_git_does_not_mention_stays(tmp_path: Path) -> None:
     async def body(world: World) -> None:
+        def heals() -> int:
+            state = world.status().get("operationState") or {}
+            return int(
+                (state.get("operation", {}).get("sync") or {}).get("autoHealAttemptsCount", 0)
+            )
+
         await world.create(application(world.repository.url))
         await world.until(lambda: world.state() == GOOD)
         await world.client.patch(
@@ -91,14 +97,12 @@ def test_drift_is_healed_and_what_git_does_not_mention_stays(tmp_path: Path) -> 
             kind="merge",
             manager="somebody",
         )
-        await world.until(lambda: world.state()[0] == "OutOfSync" or world.phase() == "Running")
-        await world.until(lambda: world.state() == GOOD)
+        await world.until(lambda: heals() == 1 and world.state() == GOOD)
         live = await world.get(CONFIG_MAP, "a")
         assert live is not None
         assert live["data"] == {"k": "v", "other": "mine"}
         await world.client.delete(CONFIG_MAP, "demo", "a")
-        await world.until(lambda: world.state()[0] != "Synced")
-        await world.until(lambda: world.state() == GOOD)
+        await world.until(lambda: heals() == 2 and world.state() == GOOD)
 
     with_world(tmp_path, {"app/a.yaml": text(config("a", k="v"))}, body)
 

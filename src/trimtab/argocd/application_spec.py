@@ -65,6 +65,7 @@ _KUSTOMIZE: Final = frozenset(
         "labelIncludeTemplates",
         "forceCommonLabels",
         "forceCommonAnnotations",
+        "commonAnnotationsEnvsubst",
         "ignoreMissingComponents",
         "kubeVersion",
         "apiVersions",

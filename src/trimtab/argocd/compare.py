@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.argocd.application_spec import Spec
+from trimtab.argocd.build_environment import environment, substituted
 from trimtab.argocd.deps import Deps
 from trimtab.argocd.errors import ComparisonFailed
-from trimtab.argocd.hooks import is_hook, phases_of, wave_of
+from trimtab.argocd.hooks import is_hook, not_run, phases_of, wave_of
 from trimtab.argocd.kinds import COMPARE_OPTIONS, IGNORE_HEALTH
-from trimtab.argocd.options import object_options
+from trimtab.argocd.options import Options, object_options, without_effect
 from trimtab.argocd.project import permits_kind
 from trimtab.argocd.tracking import TRACKING_INDEX, owner_of, track
 from trimtab.engine import Difference, Health, LiveLike, assess, compare, has_health, worst
@@ -107,6 +108,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 async def compare_application(
     deps: Deps,
+    app: Mapping[str, Any],
     spec: Spec,
     *,
     instance: str,
@@ -117,7 +119,7 @@ async def compare_application(
 ) -> Comparison:
     """Render and compare. Raises ComparisonFailed when the comparison is impossible: then
     nothing may be concluded, least of all that an object is extra."""
-    manifests = await _render(deps, spec, snapshot)
+    manifests = await _render(deps, app, spec, snapshot)
     warnings = [("RenderWarning", text) for text in manifests.warnings]
     desired, hooks, origins = await _desired(deps, spec, manifests, instance, warnings)
     kinds = {key.group_kind for key in desired} | set(remembered)
@@ -165,8 +167,16 @@ def kinds_in(status: Mapping[str, Any]) -> set[GroupKind]:
     }
 
 
-async def _render(deps: Deps, spec: Spec, snapshot: Snapshot) -> Manifests:
-    request: RenderRequest = spec.intent.render
+async def _render(deps: Deps, app: Mapping[str, Any], spec: Spec, snapshot: Snapshot) -> Manifests:
+    asked: RenderRequest = spec.intent.render
+    env = environment(
+        app,
+        spec.source,
+        revision=snapshot.revision,
+        kube_version=asked.destination.kube_version,
+        api_versions=asked.destination.api_versions,
+    )
+    request = substituted(asked, spec.source, env)
     try:
         return await deps.renders.render(request, snapshot)
     except TrimtabError as error:
@@ -192,8 +202,15 @@ async def _desired(
     for item in manifests.items:
         obj = await _placed(deps, item.obj, spec.namespace, defined)
         phases = phases_of(obj)
+        name = (obj.get("metadata") or {}).get("name")
+        for option in without_effect(obj):
+            text = f"{obj['kind']}/{name}: sync option {option} is not supported and has no effect"
+            warnings.append(("UnsupportedFieldWarning", text))
         if phases is not None:
-            if phases:
+            odd = not_run(obj) if phases else ""
+            if odd:
+                warnings.append(("UnsupportedFieldWarning", odd))
+            if phases and name:
                 hooks.append(track(obj, instance, spec.namespace))
             continue
         key = key_of(obj)
@@ -331,12 +348,17 @@ def _display(pointer: str, obj: Mapping[str, Any]) -> str:
     return text
 
 
-def prunable(resource: Resource) -> str:
-    """Why an extra object is not pruned; "" when it may be."""
+def prunable(resource: Resource, options: Options) -> str:
+    """Why an extra object is not pruned; "" when it may be. `options` are the application's."""
     if resource.ignored:
         return "ignored"
     live = resource.live.obj if resource.live else {}
-    value = object_options(live).values.get("Prune")
-    if value == "false":
+    if pruning(live, options) == "false":
         return "ignored (no prune)"
     return "" if owner_of(live) else "not ours"
+
+
+def pruning(live: Mapping[str, Any], options: Options) -> str:
+    """The object's `Prune` option, else the application's: "true", "false" or "confirm"."""
+    own = object_options(live).values.get("Prune")
+    return own or options.values.get("Prune") or "true"

@@ -13,7 +13,8 @@ __all__ = ["crds", "install_crds"]
 
 
 def crds() -> list[dict[str, Any]]:
-    """Application, ApplicationSet, AppProject."""
+    """Application and AppProject. A kind without a controller is not installed: what nobody
+    acts on shall not be accepted."""
     folder = files("trimtab.argocd").joinpath("crds")
     found = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".yaml")),

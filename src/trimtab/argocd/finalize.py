@@ -9,16 +9,22 @@ from trimtab.argocd.compare import kinds_in
 from trimtab.argocd.deps import Deps
 from trimtab.argocd.hooks import wave_of
 from trimtab.argocd.kinds import BACKGROUND_FINALIZER, FINALIZERS, MANAGER
-from trimtab.argocd.options import object_options
+from trimtab.argocd.options import Options, approved, object_options, parse_options
 from trimtab.argocd.tracking import TRACKING_INDEX
 from trimtab.engine import WAVES, Executor, Policy, Step
 from trimtab.errors import TrimtabError
 from trimtab.kube import LiveObject
 from trimtab.runtime import remove_finalizer
 
-__all__ = ["finalize", "finalizer_of"]
+__all__ = ["Unconfirmed", "finalize", "finalizer_of"]
 
 LOOK_S = 2.0
+
+
+class Unconfirmed(TrimtabError):
+    """Nothing was deleted: `Delete=confirm` asks for an approval that is not there."""
+
+    reason = "Unconfirmed"
 
 
 def finalizer_of(app: Mapping[str, Any]) -> str | None:
@@ -36,10 +42,17 @@ async def finalize(deps: Deps, app: dict[str, Any], *, instance: str) -> float |
     if name is None:
         return None
     await deps.cache.ensure(kinds_in(app.get("status") or {}))
-    held = [live for live in deps.cache.by_index(TRACKING_INDEX, instance) if not _kept(live)]
+    options = parse_options(((app["spec"].get("syncPolicy") or {}).get("syncOptions")) or ())
+    held = [
+        live for live in deps.cache.by_index(TRACKING_INDEX, instance) if not _kept(live, options)
+    ]
     if not held:
         await remove_finalizer(deps.client, app, name, manager=MANAGER)
         return None
+    unconfirmed = [live for live in held if _deleting(live, options) == "confirm"]
+    if unconfirmed and not approved(app, app["metadata"]["deletionTimestamp"]):
+        names = sorted(f"{e.key.group}/{e.key.kind}/{e.key.name}" for e in unconfirmed)
+        raise Unconfirmed(f"waiting for deletion confirmation of {', '.join(names)}")
     last = max(wave_of(live.obj) for live in held)
     batch = [
         live
@@ -66,7 +79,12 @@ async def finalize(deps: Deps, app: dict[str, Any], *, instance: str) -> float |
     return LOOK_S
 
 
-def _kept(live: LiveObject) -> bool:
-    return object_options(live.obj).values.get("Delete") == "false" or bool(
-        live.obj["metadata"].get("ownerReferences")
-    )
+def _kept(live: LiveObject, options: Options) -> bool:
+    owned = bool(live.obj["metadata"].get("ownerReferences"))
+    return owned or _deleting(live, options) == "false"
+
+
+def _deleting(live: LiveObject, options: Options) -> str:
+    """The object's `Delete` option, else the application's: "true", "false" or "confirm"."""
+    own = object_options(live.obj).values.get("Delete")
+    return own or options.values.get("Delete") or "true"

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from trimtab.argocd.kinds import HOOK, HOOK_DELETE, WAVE
 
-__all__ = ["PHASES", "delete_policies", "is_hook", "phases_of", "wave_of"]
+__all__ = ["PHASES", "delete_policies", "is_hook", "not_run", "phases_of", "wave_of"]
 
 PHASES: Final = ("PreSync", "Sync", "PostSync", "SyncFail")
+RUN: Final = ("PreSync", "Sync", "PostSync")
+HOOK_FINALIZER: Final = "argocd.argoproj.io/hook-finalizer"
 _KNOWN: Final = (*PHASES, "PreDelete", "PostDelete", "Skip")
 _HELM: Final = {
     "pre-install": "PreSync",
@@ -44,6 +46,20 @@ def phases_of(obj: Mapping[str, Any]) -> tuple[str, ...] | None:
     if not helm or "crd-install" in helm:
         return None
     return tuple(dict.fromkeys(_HELM[word] for word in helm if word in _HELM))
+
+
+def not_run(obj: Mapping[str, Any]) -> str:
+    """What of a hook is not honoured, as a sentence; "" when all of it is."""
+    meta = obj.get("metadata") or {}
+    name = f"hook {obj.get('kind')}/{meta.get('name') or meta.get('generateName')}"
+    if not meta.get("name"):
+        return f"{name}: metadata.generateName is not supported yet, and the hook is not run"
+    phases = [p for p in phases_of(obj) or () if p not in RUN]
+    if phases:
+        return f"{name}: {', '.join(phases)} is not supported yet, and the hook is not run then"
+    if HOOK_FINALIZER in (meta.get("finalizers") or ()):
+        return f"{name}: nobody removes the finalizer {HOOK_FINALIZER} yet"
+    return ""
 
 
 def is_hook(obj: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from trimtab.objects import GroupKind
 
 __all__ = [
     "APPLICATION",
+    "APPROVED",
     "APP_PROJECT",
     "BACKGROUND_FINALIZER",
     "COMPARE_OPTIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "IN_CLUSTER_NAME",
     "MANAGER",
     "REFRESH",
+    "SECRET",
     "SKIP_RECONCILE",
     "SYNC_OPTIONS",
     "TRACKING",
@@ -30,6 +32,7 @@ GROUP: Final = "argoproj.io"
 APPLICATION: Final = GroupKind(GROUP, "Application")
 APP_PROJECT: Final = GroupKind(GROUP, "AppProject")
 CONFIG_MAP: Final = GroupKind("", "ConfigMap")
+SECRET: Final = GroupKind("", "Secret")
 MANAGER: Final = "argocd-controller"
 IN_CLUSTER: Final = "https://kubernetes.default.svc"
 IN_CLUSTER_NAME: Final = "in-cluster"
@@ -42,6 +45,7 @@ HOOK: Final = _PREFIX + "hook"
 HOOK_DELETE: Final = _PREFIX + "hook-delete-policy"
 SYNC_OPTIONS: Final = _PREFIX + "sync-options"
 COMPARE_OPTIONS: Final = _PREFIX + "compare-options"
+APPROVED: Final = _PREFIX + "deletion-approved"
 IGNORE_HEALTH: Final = _PREFIX + "ignore-healthcheck"
 _FINALIZER: Final = "resources-finalizer.argocd.argoproj.io"
 BACKGROUND_FINALIZER: Final = _FINALIZER + "/background"

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.argocd.application_spec import Retry
-from trimtab.argocd.compare import Comparison, Resource, prunable
+from trimtab.argocd.compare import Comparison, Resource, prunable, pruning
 from trimtab.argocd.hooks import delete_policies, phases_of, wave_of
 from trimtab.argocd.options import Options, object_options
 from trimtab.engine import (
@@ -53,6 +53,8 @@ class Task(msgspec.Struct, frozen=True):
     equal: bool = False
     kept: str = ""
     replace: bool = False
+    confirm: bool = False
+    lenient: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -99,8 +101,8 @@ def tasks_of(
         tasks = [task for task in tasks if not task.equal]
     for resource in found.extra:
         if picked(resource.key) and not resource.ignored:
-            why = prunable(resource) if prune else "ignored (requires pruning)"
-            tasks.append(_prune_task(resource, why))
+            why = prunable(resource, options) if prune else "ignored (requires pruning)"
+            tasks.append(_prune_task(resource, why, options))
     if not selective:
         for hook in found.hooks:
             for phase in phases_of(hook) or ():
@@ -128,10 +130,13 @@ def _apply_task(resource: Resource, options: Options) -> Task:
         equal=resource.synced,
         kept=resource.denied,
         replace=own.on("Replace", default=options.on("Replace")),
+        lenient=own.on(
+            "SkipDryRunOnMissingResource", default=options.on("SkipDryRunOnMissingResource")
+        ),
     )
 
 
-def _prune_task(resource: Resource, why: str) -> Task:
+def _prune_task(resource: Resource, why: str, options: Options) -> Task:
     return Task(
         kind="prune",
         key=resource.key,
@@ -140,6 +145,7 @@ def _prune_task(resource: Resource, why: str) -> Task:
         wave=resource.wave,
         live_uid=resource.live.uid if resource.live else "",
         kept=why,
+        confirm=resource.live is not None and pruning(resource.live.obj, options) == "confirm",
     )
 
 
@@ -186,6 +192,8 @@ class Run:
         now: datetime,
         dry_run: bool,
         unknown_kinds: tuple[str, ...] = (),
+        approved: bool = False,
+        prune_last: bool = False,
     ) -> None:
         self.executor = executor
         self.live = live
@@ -193,6 +201,8 @@ class Run:
         self.now = now
         self.dry_run = dry_run
         self.unknown_kinds = unknown_kinds
+        self.approved = approved
+        self.prune_last = prune_last
 
 
 async def run(turn: Run, state: Mapping[str, Any], tasks: list[Task]) -> Progressed:
@@ -208,13 +218,14 @@ async def run(turn: Run, state: Mapping[str, Any], tasks: list[Task]) -> Progres
             _success(_with(state, done), turn.now, "successfully synced (all tasks run)")
         )
     several = len({task.place for task in tasks if task.kind != "prune"}) > 1
+    several = several or (turn.prune_last and any(task.kind == "prune" for task in tasks))
     for _, group in groupby(tasks, key=lambda task: task.place):
         batch = list(group)
-        todo = [task for task in batch if task_id(task) not in records]
+        held = [task for task in batch if _unconfirmed(turn, task) and task_id(task) not in records]
+        todo = [task for task in batch if task_id(task) not in records and task not in held]
         await _do(turn, todo, records)
-        failed = [
-            records[task_id(t)] for t in batch if records[task_id(t)]["status"] == "SyncFailed"
-        ]
+        noted = [records[task_id(task)] for task in batch if task not in held]
+        failed = [record for record in noted if record["status"] == "SyncFailed"]
         if failed:
             return Progressed(_failure(_with(state, records), failed, turn.now))
         waited = [t for t in batch if t.kind == "hook" or (several and t.kind == "apply")]
@@ -223,6 +234,9 @@ async def run(turn: Run, state: Mapping[str, Any], tasks: list[Task]) -> Progres
             await _clean_hooks(turn, tasks, records, failed=True)
             text = f"one or more synchronization tasks completed unsuccessfully, reason: {bad}"
             return Progressed(finish(_with(state, records), "Failed", text, turn.now))
+        if held:
+            message = f"waiting for pruning confirmation of {_named(held, 'resources')}"
+            return Progressed({**_with(state, records), "message": message})
         if waiting:
             message = _waiting_text(waiting)
             return Progressed({**_with(state, records), "message": message}, _LOOK_S)
@@ -242,11 +256,7 @@ async def _rehearse(
             for t in tasks
             if t.key.kind == "CustomResourceDefinition"
         }
-        skipped = {
-            f"{t.key.kind}.{t.key.group}"
-            for t in tasks
-            if t.obj and object_options(t.obj).on("SkipDryRunOnMissingResource")
-        }
+        skipped = {f"{t.key.kind}.{t.key.group}" for t in tasks if t.lenient}
         missing = [k for k in turn.unknown_kinds if k not in defined and k not in skipped]
         if missing:
             text = (
@@ -357,13 +367,20 @@ def _judge(
 
 def _waiting_text(tasks: list[Task]) -> str:
     hooks = [task for task in tasks if task.kind == "hook"]
-    first = (hooks or tasks)[0].key
-    text = f"{first.group}/{first.kind}/{first.name}"
     verb = "completion of hook" if hooks else "healthy state of"
+    return f"waiting for {verb} {_named(hooks or tasks, 'hooks' if hooks else 'resources')}"
+
+
+def _named(tasks: list[Task], noun: str) -> str:
+    first = tasks[0].key
+    text = f"{first.group}/{first.kind}/{first.name}"
     more = len(tasks) - 1
-    if more:
-        text += f" and {more} more {'hooks' if hooks else 'resources'}"
-    return f"waiting for {verb} {text}"
+    return f"{text} and {more} more {noun}" if more else text
+
+
+def _unconfirmed(turn: Run, task: Task) -> bool:
+    """`Prune=confirm`: nothing is deleted before somebody approved it on the Application."""
+    return task.kind == "prune" and task.confirm and not task.kept and not turn.approved
 
 
 def _success(state: Mapping[str, Any], now: datetime, message: str) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from trimtab.argocd.kinds import SYNC_OPTIONS
+from trimtab.argocd.kinds import APPROVED, SYNC_OPTIONS
 from trimtab.engine import Policy, Propagation
 
-__all__ = ["Options", "object_options", "parse_options"]
+__all__ = ["Options", "approved", "object_options", "parse_options", "without_effect"]
 
 _PROPAGATION: Final[Mapping[str, Propagation]] = {
     "foreground": "Foreground",
@@ -26,11 +27,27 @@ _KNOWN: Final = {
     "ApplyOutOfSyncOnly": ("true", "false"),
     "Replace": ("true", "false"),
     "Force": ("true", "false"),
-    "Prune": ("true", "false"),
-    "Delete": ("true", "false"),
+    "Prune": ("true", "false", "confirm"),
+    "Delete": ("true", "false", "confirm"),
     "SkipDryRunOnMissingResource": ("true", "false"),
-    "ClientSideApplyMigration": ("false",),
+    "ClientSideApplyMigration": ("true", "false"),
+    "FailOnSharedResource": ("true", "false"),
 }
+# Accepted values that change nothing here, and would elsewhere: said aloud, and not passed on.
+_WITHOUT_EFFECT: Final = frozenset(
+    {"Validate=false", "ServerSideApply=false", "ClientSideApplyMigration=true"}
+)
+_OF_OBJECTS: Final = frozenset(
+    {
+        "Validate",
+        "ServerSideApply",
+        "ClientSideApplyMigration",
+        "Prune",
+        "Delete",
+        "Replace",
+        "SkipDryRunOnMissingResource",
+    }
+)
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -67,11 +84,29 @@ def parse_options(texts: Iterable[str]) -> Options:
         name, _, value = text.strip().partition("=")
         if not name:
             continue
-        if value not in _KNOWN.get(name, ()):
+        if value not in _KNOWN.get(name, ()) or text.strip() in _WITHOUT_EFFECT:
             unsupported.append(text.strip())
         else:
             values[name] = value
     return Options(values, tuple(dict.fromkeys(unsupported)))
+
+
+def without_effect(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options of an object's annotation that are not honoured there, as they are written."""
+    options = object_options(obj)
+    foreign = [f"{k}={v}" for k, v in options.values.items() if k not in _OF_OBJECTS]
+    return (*options.unsupported, *foreign)
+
+
+def approved(app: Mapping[str, Any], since: str) -> bool:
+    """Did somebody approve deletions on the Application at `since` (RFC 3339) or later? An older
+    approval, or one that is no time, was for something else (spec/argocd.md 1.4)."""
+    annotations = (app.get("metadata") or {}).get("annotations") or {}
+    try:
+        when = datetime.fromisoformat(str(annotations.get(APPROVED) or ""))
+        return when >= datetime.fromisoformat(since)
+    except (ValueError, TypeError):
+        return False
 
 
 def object_options(obj: Mapping[str, Any]) -> Options:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from trimtab.argocd.errors import InvalidSpec
+from trimtab.argocd.globs import matches
 from trimtab.argocd.kinds import IN_CLUSTER, IN_CLUSTER_NAME
 from trimtab.objects import GroupKind
 
-__all__ = ["DEFAULT_PROJECT", "check_application", "permits_kind"]
+__all__ = ["DEFAULT_PROJECT", "check_application", "normal_url", "permits_kind", "without_effect"]
 
 DEFAULT_PROJECT: Final[dict[str, Any]] = {
     "apiVersion": "argoproj.io/v1alpha1",
@@ -23,6 +23,37 @@ DEFAULT_PROJECT: Final[dict[str, Any]] = {
     },
 }
 
+# Restrictions that are not enforced: an application they would hold back is refused.
+_REFUSED: Final[Mapping[str, str]] = {
+    "syncWindows": "syncs could run when they are forbidden",
+    "signatureKeys": "commits would be synced without checking their signature",
+    "permitOnlyProjectScopedClusters": "clusters are not scoped to projects",
+    "sourceIntegrity": "sources would be synced without checking them",
+}
+_HARMLESS: Final = frozenset(
+    {
+        "description",
+        "sourceRepos",
+        "sourceNamespaces",
+        "destinations",
+        "clusterResourceWhitelist",
+        "clusterResourceBlacklist",
+        "namespaceResourceWhitelist",
+        "namespaceResourceBlacklist",
+        "roles",  # they give rights to users of an API that is not served: nobody gets any
+    }
+)
+
+
+def without_effect(project: Mapping[str, Any]) -> list[str]:
+    """The fields of a project that are set and not honoured, by name."""
+    spec = project.get("spec") or {}
+    return [
+        f"AppProject {project['metadata']['name']}: spec.{field}"
+        for field in spec
+        if field not in _HARMLESS and field not in _REFUSED and spec[field]
+    ]
+
 
 def check_application(
     project: Mapping[str, Any],
@@ -32,9 +63,20 @@ def check_application(
     namespace: str,
     home: str,
     app_namespace: str,
+    impersonates: bool = False,
 ) -> None:
     """Raises InvalidSpec when the project does not permit a source or the destination."""
     spec = project.get("spec") or {}
+    if impersonates and spec.get("destinationServiceAccounts"):
+        raise InvalidSpec(
+            f"project '{name}' sets spec.destinationServiceAccounts and argocd-cm asks for"
+            " impersonation, which is not supported yet"
+        )
+    for field, why in _REFUSED.items():
+        if spec.get(field):
+            raise InvalidSpec(
+                f"project '{name}' sets spec.{field}, which is not supported yet: {why}"
+            )
     if app_namespace != home and not _any(spec.get("sourceNamespaces"), app_namespace):
         raise InvalidSpec(
             f"application in namespace '{app_namespace}' is not permitted to use project '{name}'"
@@ -60,7 +102,7 @@ def permits_kind(
     if _listed(spec.get("namespaceResourceBlacklist"), gk):
         return False
     white = spec.get("namespaceResourceWhitelist")
-    if white and not _listed(white, gk):
+    if white is not None and not _listed(white, gk):
         return False
     return _destination(spec.get("destinations") or (), namespace)
 
@@ -111,15 +153,11 @@ def _any(
 
 def _repo_matches(pattern: str, url: str) -> bool:
     """`*` alone is everything, else it stops at `/`; `**` crosses. URLs are normalised."""
-    if pattern == "*":
-        return True
-    parts = re.split(r"(\*\*|\*|\?)", _normal(pattern))
-    wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    text = "".join(wild.get(part) or re.escape(part) for part in parts)
-    return re.fullmatch(text, _normal(url)) is not None
+    return pattern == "*" or matches(normal_url(pattern), normal_url(url), separator="/")
 
 
-def _normal(url: str) -> str:
+def normal_url(url: str) -> str:
+    """Scheme and host in lower case; without user, default port and `.git`."""
     text = url.strip()
     if "://" not in text and ":" in text.partition("/")[0]:
         text = "ssh://" + text.replace(":", "/", 1)
@@ -134,7 +172,4 @@ def _normal(url: str) -> str:
 
 
 def _glob(pattern: str, value: str) -> bool:
-    parts = re.split(r"(\*|\?)", pattern)
-    wild = {"*": ".*", "?": "."}
-    text = "".join(wild.get(part) or re.escape(part) for part in parts)
-    return re.fullmatch(text, value, re.DOTALL) is not None
+    return matches(pattern, value)

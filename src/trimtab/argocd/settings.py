@@ -17,7 +17,13 @@ _HONOURED: Final = (
     "timeout.reconciliation.jitter",
     "application.resourceTrackingMethod",
 )
-_MATTERS: Final = ("resource.", "kustomize.buildOptions", "installationID", "application.instance")
+_MATTERS: Final = (
+    "resource.",
+    "kustomize.buildOptions",
+    "installationID",
+    "application.instance",
+    "application.sync.imp",
+)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -26,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True):
     resync_s: float = 120.0
     jitter_s: float = 60.0
     tracking: str = "annotation"
+    impersonation: bool = False
     unsupported: tuple[str, ...] = ()
 
 
@@ -48,5 +55,6 @@ def read_settings(data: Mapping[str, str]) -> Settings:
     return Settings(
         resync_s=times["timeout.reconciliation"],
         jitter_s=times["timeout.reconciliation.jitter"],
+        impersonation=data.get("application.sync.impersonation.enabled") == "true",
         unsupported=tuple(sorted(bad)),
     )
