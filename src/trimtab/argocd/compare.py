@@ -76,6 +76,7 @@ class Comparison(msgspec.Struct, frozen=True):
     source_type: str
     resources: tuple[Resource, ...]
     hooks: tuple[dict[str, Any], ...]
+    denied_hooks: Mapping[ObjectKey, str] = {}
     unknown_kinds: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     origins: Mapping[ObjectKey, str] = {}
@@ -142,6 +143,9 @@ async def compare_application(
         source_type=_SOURCE_TYPES.get(manifests.engine, manifests.engine.capitalize()),
         resources=tuple(resources),
         hooks=tuple(hooks),
+        denied_hooks={
+            key: why for hook in hooks if (why := _denied(project, spec, key := key_of(hook)))
+        },
         unknown_kinds=tuple(
             sorted(str(kind) for kind in unknown & {k.group_kind for k in desired})
         ),
@@ -259,13 +263,6 @@ async def _resource(
     found = compare(obj, live, manager=manager, schema=deps.schemas.get(gvk))
     if found is not None:
         found = [each for each in found if not _overlooked(spec.ignore, key, obj, each)]
-    permitted = permits_kind(
-        project,
-        key.group_kind,
-        namespaced=bool(key.namespace),
-        namespace=key.namespace,
-        name=key.name,
-    )
     return Resource(
         key=key,
         version=gvk.version,
@@ -273,12 +270,22 @@ async def _resource(
         live=live,
         differences=None if found is None else tuple(found),
         wave=wave_of(obj),
-        denied="" if permitted else _denial(key, spec.project),
+        denied=_denied(project, spec, key),
     )
 
 
-def _denial(key: ObjectKey, project: str) -> str:
-    return f"resource {key.group}:{key.kind} is not permitted in project {project}"
+def _denied(project: Mapping[str, Any], spec: Spec, key: ObjectKey) -> str:
+    """Why the project refuses an object, hooks as any other (SEC-11); "" when it does not."""
+    permitted = permits_kind(
+        project,
+        key.group_kind,
+        namespaced=bool(key.namespace),
+        namespace=key.namespace,
+        name=key.name,
+    )
+    if permitted:
+        return ""
+    return f"resource {key.group}:{key.kind} is not permitted in project {spec.project}"
 
 
 async def _live(deps: Deps, key: ObjectKey, gvk: GVK) -> LiveLike | None:

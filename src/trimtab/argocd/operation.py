@@ -107,7 +107,7 @@ def tasks_of(
         for hook in found.hooks:
             for phase in phases_of(hook) or ():
                 if phase in _PHASE_ORDER:
-                    tasks.append(_hook_task(hook, phase))
+                    tasks.append(_hook_task(hook, phase, found.denied_hooks.get(key_of(hook), "")))
     return sorted(tasks, key=_order)
 
 
@@ -149,7 +149,7 @@ def _prune_task(resource: Resource, why: str, options: Options) -> Task:
     )
 
 
-def _hook_task(hook: dict[str, Any], phase: str) -> Task:
+def _hook_task(hook: dict[str, Any], phase: str, denied: str) -> Task:
     return Task(
         kind="hook",
         key=key_of(hook),
@@ -157,6 +157,7 @@ def _hook_task(hook: dict[str, Any], phase: str) -> Task:
         phase=phase,
         wave=wave_of(hook),
         obj=hook,
+        kept=denied,
     )
 
 
@@ -264,7 +265,7 @@ async def _rehearse(
                 f" requested resource: {', '.join(missing)}"
             )
             return finish(state, "Failed", text, turn.now)
-    denied = [t for t in tasks if t.kind == "apply" and t.kept]
+    denied = [t for t in tasks if t.kind in ("apply", "hook") and t.kept]
     steps = [_step(t) for t in tasks if t.kind == "apply" and not t.equal and not t.kept]
     failures = await turn.executor.dry_run(steps)
     if not failures and not denied:
