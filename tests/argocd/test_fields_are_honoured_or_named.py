@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trimtab.argocd import crds
+from trimtab.argocd.application_spec import read_spec
 from trimtab.argocd.build_environment import environment, substitute
 from trimtab.argocd.credentials import credentials_for
 from trimtab.argocd.errors import InvalidSpec
@@ -227,3 +228,41 @@ def test_the_exact_repository_wins_then_the_longest_prefix_on_the_same_host() ->
     assert user("https://a.example.evil.org/org/one") == ""
     assert user("http://a.example/org/one") == ""
     assert user("https://b.example/x") == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        ({"helm": {"version": "v3"}}, "spec.source.helm.version"),
+        ({"kustomize": {"forceCommonLabels": True}}, "spec.source.kustomize.forceCommonLabels"),
+        ({"kustomize": {"kubeVersion": "1.30"}}, "spec.source.kustomize.kubeVersion"),
+    ],
+)
+def test_fields_of_a_source_without_effect_are_named(source: dict[str, Any], field: str) -> None:
+    assert field in read_spec(_application(source)).unsupported
+
+
+def test_the_section_that_is_filled_decides_the_type_and_two_are_refused() -> None:
+    spec = read_spec(_application({"helm": {"releaseName": "x"}}))
+    assert spec.intent.render.engine == "helm"
+    assert read_spec(_application({})).intent.render.engine == "auto"
+    both = {"helm": {"releaseName": "x"}, "kustomize": {"namePrefix": "y-"}}
+    with pytest.raises(InvalidSpec, match="multiple application sources defined"):
+        read_spec(_application(both))
+
+
+def test_what_only_the_server_could_compare_is_named() -> None:
+    app = _application({})
+    key = "argocd.argoproj.io/compare-options"
+    app["metadata"]["annotations"] = {key: "ServerSideDiff=true,IgnoreExtraneous"}
+    assert read_spec(app).unsupported == ("compare-options: ServerSideDiff=true",)
+
+
+def _application(source: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web", "namespace": "argocd"},
+        "spec": {
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "n"},
+            "source": {"repoURL": "https://example.com/r.git", "path": "app", **source},
+        },
+    }

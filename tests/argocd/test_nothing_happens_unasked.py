@@ -166,3 +166,22 @@ def test_credentials_open_the_repository_and_are_told_to_nobody(
     with_world(tmp_path, {"app/a.yaml": text(config("a", k="v"))}, body, basic=("ada", canary))
     out, err = capfd.readouterr()
     assert canary not in out + err
+
+
+def test_an_application_that_asks_for_deletion_hooks_is_not_deleted_without_them(
+    tmp_path: Path,
+) -> None:
+    async def body(world: World) -> None:
+        app = application(world.repository.url)
+        app["metadata"]["finalizers"] = [
+            "resources-finalizer.argocd.argoproj.io",
+            "pre-delete-finalizer.argocd.argoproj.io",
+        ]
+        await world.create(app)
+        await world.until(lambda: world.state() == GOOD)
+        await world.client.delete(APPLICATION, "argocd", "web")
+        await world.until(lambda: "DeletionError" in world.conditions())
+        assert "its hooks would not be run" in world.conditions()["DeletionError"]
+        assert await world.get(CONFIG_MAP, "a") is not None
+
+    with_world(tmp_path, {"app/a.yaml": text(config("a", k="v"))}, body)

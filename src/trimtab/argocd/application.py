@@ -14,7 +14,7 @@ from trimtab.argocd.compare import Comparison, compare_application, kinds_in
 from trimtab.argocd.credentials import credentials_for
 from trimtab.argocd.deps import Deps
 from trimtab.argocd.errors import ComparisonFailed, ConditionError, InvalidSpec
-from trimtab.argocd.finalize import Unconfirmed, finalize, finalizer_of
+from trimtab.argocd.finalize import Unconfirmed, finalize, finalizer_of, refuse_hooks
 from trimtab.argocd.following import Following
 from trimtab.argocd.kinds import (
     APP_PROJECT,
@@ -243,9 +243,10 @@ class Reconciler:
         return SOURCE_RETRY_S
 
     async def _finalize(self, app: dict[str, Any], key: Key) -> Result:
-        if finalizer_of(app) is None:
-            return Result()
         try:
+            refuse_hooks(app)
+            if finalizer_of(app) is None:
+                return Result()
             after_s = await finalize(self._deps, app, instance=self._instance(key))
         except TrimtabError as error:
             now = self._deps.clock.now()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from trimtab.argocd.errors import InvalidSpec
-from trimtab.argocd.kinds import IN_CLUSTER, IN_CLUSTER_NAME
+from trimtab.argocd.kinds import COMPARE_OPTIONS, IN_CLUSTER, IN_CLUSTER_NAME
 from trimtab.argocd.options import Options, parse_options
 from trimtab.engine import Intent, Policy, Target
 from trimtab.errors import TrimtabError
@@ -44,7 +44,6 @@ _HELM: Final = frozenset(
         "skipCrds",
         "skipTests",
         "skipSchemaValidation",
-        "version",
         "kubeVersion",
         "apiVersions",
         "namespace",
@@ -63,12 +62,8 @@ _KUSTOMIZE: Final = frozenset(
         "patches",
         "labelWithoutSelector",
         "labelIncludeTemplates",
-        "forceCommonLabels",
-        "forceCommonAnnotations",
         "commonAnnotationsEnvsubst",
         "ignoreMissingComponents",
-        "kubeVersion",
-        "apiVersions",
     }
 )
 _DIRECTORY: Final = frozenset({"recurse", "include", "exclude"})
@@ -139,6 +134,9 @@ def read_spec(app: Mapping[str, Any], *, kube_version: str = "") -> Spec:
     namespace = _destination(spec.get("destination") or {})
     policy = spec.get("syncPolicy") or {}
     unsupported += _unknown(policy, _POLICY, "spec.syncPolicy")
+    retry = policy.get("retry") or {}
+    unsupported += _unknown(retry, frozenset({"limit", "backoff"}), "spec.syncPolicy.retry")
+    unsupported += _asked_of_comparison(app)
     options = parse_options(policy.get("syncOptions") or ())
     unsupported += [f"syncOptions: {text}" for text in options.unsupported]
     ignore = tuple(spec.get("ignoreDifferences") or ())
@@ -162,6 +160,14 @@ def read_spec(app: Mapping[str, Any], *, kube_version: str = "") -> Spec:
         history_limit=10 if limit is None else int(limit),
         unsupported=tuple(dict.fromkeys(unsupported + missing)),
     )
+
+
+def _asked_of_comparison(app: Mapping[str, Any]) -> list[str]:
+    """Options of the comparison that ask the server, which ours never does."""
+    text = str((app["metadata"].get("annotations") or {}).get(COMPARE_OPTIONS) or "")
+    asked = [each.strip() for each in text.split(",")]
+    names = ("ServerSideDiff=true", "IncludeMutationWebhook=true")
+    return [f"compare-options: {each}" for each in asked if each in names]
 
 
 def _one_source(spec: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -254,7 +260,7 @@ def _render(
         path = str(source["chart"])
     request = RenderRequest(
         path=path,
-        engine="directory" if directory and not helm and not kustomize else "auto",
+        engine=_engine(source),
         destination=Destination(
             namespace=str(helm.get("namespace") or namespace),
             kube_version=str(helm.get("kubeVersion") or kube_version),
@@ -269,6 +275,19 @@ def _render(
         ),
     )
     return request, missing
+
+
+def _engine(source: Mapping[str, Any]) -> Literal["auto", "helm", "kustomize", "directory"]:
+    """The section that is filled decides the type; without one the files do. Two are an error."""
+    kinds: tuple[Literal["helm", "kustomize", "directory"], ...] = (
+        "helm",
+        "kustomize",
+        "directory",
+    )
+    filled = [kind for kind in kinds if source.get(kind)]
+    if len(filled) > 1:
+        raise InvalidSpec(f"multiple application sources defined: {', '.join(filled)}")
+    return filled[0] if filled else "auto"
 
 
 def _helm(helm: Mapping[str, Any], name: str) -> HelmOptions:

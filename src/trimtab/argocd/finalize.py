@@ -8,7 +8,7 @@ from typing import Any
 from trimtab.argocd.compare import kinds_in
 from trimtab.argocd.deps import Deps
 from trimtab.argocd.hooks import wave_of
-from trimtab.argocd.kinds import BACKGROUND_FINALIZER, FINALIZERS, MANAGER
+from trimtab.argocd.kinds import BACKGROUND_FINALIZER, FINALIZERS, HOOK_FINALIZERS, MANAGER
 from trimtab.argocd.options import Options, approved, object_options, parse_options
 from trimtab.argocd.tracking import TRACKING_INDEX
 from trimtab.engine import WAVES, Executor, Policy, Step
@@ -16,7 +16,7 @@ from trimtab.errors import TrimtabError
 from trimtab.kube import LiveObject
 from trimtab.runtime import remove_finalizer
 
-__all__ = ["Unconfirmed", "finalize", "finalizer_of"]
+__all__ = ["Unconfirmed", "finalize", "finalizer_of", "refuse_hooks"]
 
 LOOK_S = 2.0
 
@@ -25,6 +25,18 @@ class Unconfirmed(TrimtabError):
     """Nothing was deleted: `Delete=confirm` asks for an approval that is not there."""
 
     reason = "Unconfirmed"
+
+
+def refuse_hooks(app: Mapping[str, Any]) -> None:
+    """Hooks around a deletion are not run yet: an Application that asks for them is not deleted
+    behind its author's back. Raises until the finalizer is taken off."""
+    held = app["metadata"].get("finalizers") or ()
+    asked = [name for name in held if name.startswith(HOOK_FINALIZERS)]
+    if asked:
+        raise Unconfirmed(
+            f"finalizer {asked[0]} is not supported yet, its hooks would not be run",
+            hint="take the finalizer off to delete without its hooks",
+        )
 
 
 def finalizer_of(app: Mapping[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ __all__ = [
     "FINALIZERS",
     "HOOK",
     "HOOK_DELETE",
+    "HOOK_FINALIZERS",
     "IGNORE_HEALTH",
     "IN_CLUSTER",
     "IN_CLUSTER_NAME",
@@ -49,4 +50,8 @@ APPROVED: Final = _PREFIX + "deletion-approved"
 IGNORE_HEALTH: Final = _PREFIX + "ignore-healthcheck"
 _FINALIZER: Final = "resources-finalizer.argocd.argoproj.io"
 BACKGROUND_FINALIZER: Final = _FINALIZER + "/background"
+HOOK_FINALIZERS: Final = (
+    "pre-delete-finalizer.argocd.argoproj.io",
+    "post-delete-finalizer.argocd.argoproj.io",
+)
 FINALIZERS: Final = (_FINALIZER, _FINALIZER + "/foreground", BACKGROUND_FINALIZER)

@@ -103,7 +103,8 @@ def tasks_of(
         if picked(resource.key) and not resource.ignored:
             why = prunable(resource, options) if prune else "ignored (requires pruning)"
             tasks.append(_prune_task(resource, why, options))
-    if not selective:
+    # `syncStrategy.apply` is the strategy without hooks (spec/argocd.md 1.3).
+    if not selective and "apply" not in (sync.get("syncStrategy") or {}):
         for hook in found.hooks:
             for phase in phases_of(hook) or ():
                 if phase in _PHASE_ORDER:

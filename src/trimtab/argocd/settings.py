@@ -19,6 +19,12 @@ _HONOURED: Final = (
 )
 _MATTERS: Final = (
     "resource.",
+    "globalProjects",
+    "timeout.hard.reconciliation",
+    "cluster.inClusterEnabled",
+    "kustomize.enable",
+    "helm.",
+    "jsonnet.enable",
     "kustomize.buildOptions",
     "installationID",
     "application.instance",

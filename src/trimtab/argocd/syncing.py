@@ -109,7 +109,9 @@ class Syncing:
             )
             pass_.status["operationState"] = failed
             return None
-        missing = [name for name in ("source", "sources", "manifests") if sync.get(name)]
+        missing = [
+            name for name in ("source", "sources", "manifests", "revisions") if sync.get(name)
+        ]
         if missing:
             text = f"operation.sync.{missing[0]} is not supported yet"
             pass_.status["operationState"] = operation.finish(state, "Error", text, pass_.now)
