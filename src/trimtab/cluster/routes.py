@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -11,18 +10,25 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from trimtab.cluster import discovery, protobuf
+from trimtab.cluster import discovery
 from trimtab.cluster.accounts import token_request
 from trimtab.cluster.app import Reply, Request, Stream, reply
+from trimtab.cluster.asked import (
+    body_of,
+    check_apply,
+    deletion_asked,
+    deletion_of,
+    options_of,
+)
 from trimtab.cluster.auth import Auth
 from trimtab.cluster.control import Control
 from trimtab.cluster.convert import Forms
-from trimtab.cluster.errors import ApiError, bad_request, not_found, not_implemented, unknown_path
+from trimtab.cluster.documents import Documents
+from trimtab.cluster.errors import ApiError, not_found, not_implemented, unknown_path
 from trimtab.cluster.eviction import take_from_budget
 from trimtab.cluster.listing import Selection, list_page
 from trimtab.cluster.metrics import RequestMetrics
-from trimtab.cluster.negotiate import Accepted, accepted, decode
-from trimtab.cluster.openapi import OpenApi
+from trimtab.cluster.negotiate import Accepted, accepted
 from trimtab.cluster.patching import change_of
 from trimtab.cluster.podlogs import follow, log_lines
 from trimtab.cluster.rbac import Authorizer
@@ -34,7 +40,7 @@ from trimtab.cluster.store import Record, Store
 from trimtab.cluster.tables import table
 from trimtab.cluster.tokens import Tokens
 from trimtab.cluster.watching import Watch
-from trimtab.cluster.writer import Deletion, Options, Writer
+from trimtab.cluster.writer import Options, Writer
 from trimtab.lang import yaml
 
 __all__ = ["Routes"]
@@ -73,14 +79,13 @@ class Routes:
         self._clock = clock
         self._rng = rng
         self._version = version
-        self._address = address
         self._scales = Scales(registry, writer, clock=clock)
         self._control = control
         self._metrics = metrics
         self._auth = auth
         self._tokens = tokens
         self._reviews = Reviews(auth, authorizer)
-        self._openapi = OpenApi(registry)
+        self._documents = Documents(registry, address)
         self._forms = Forms(registry)
         self.ready = False
 
@@ -91,7 +96,7 @@ class Routes:
             case "api" | "apis":
                 return await self._api(request, parts)
             case "openapi":
-                return self._open_api(request, parts)
+                return self._documents.open_api(request, parts)
             case "version":
                 return reply(self._version)
             case "healthz" | "livez" | "readyz":
@@ -153,7 +158,7 @@ class Routes:
         core = parts[0] == "api"
         depth = 1 if core else 2
         if len(parts) <= depth:
-            return self._discovery(request, parts, core=core)
+            return self._documents.discovery(request, parts, core=core)
         group, version = ("", parts[1]) if core else (parts[1], parts[2])
         rest = parts[2:] if core else parts[3:]
         if not rest:
@@ -162,48 +167,6 @@ class Routes:
                 raise unknown_path()
             return reply(found)
         return await self._resource(request, group, version, rest)
-
-    def _discovery(self, request: Request, parts: list[str], *, core: bool) -> Reply:
-        if len(parts) == 2 and not core:
-            found = discovery.group(self._registry, parts[1])
-            if found is None:
-                raise unknown_path()
-            return reply(found)
-        wanted = accepted(request.header("accept"), allowed=("APIGroupDiscoveryList",))
-        if wanted.as_:
-            body = discovery.aggregated(self._registry, core=core, version=wanted.version or "v2")
-            version = wanted.version or "v2"
-            media = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-        else:
-            body = discovery.versions(self._address()) if core else discovery.groups(self._registry)
-            media = "application/json"
-        raw = orjson.dumps(body)
-        tag = f'"{hashlib.sha256(raw).hexdigest().upper()}"'
-        headers = (("etag", tag), ("vary", "Accept"))
-        if request.header("if-none-match") == tag:
-            return Reply(304, b"", media, headers)
-        return Reply(200, raw, media, headers)
-
-    def _open_api(self, request: Request, parts: list[str]) -> Reply:
-        if parts[1:] == ["v3"]:
-            return reply(self._openapi.index())
-        if parts[1:2] != ["v3"]:
-            raise unknown_path()
-        group, version = ("", parts[3]) if parts[2] == "api" else (parts[3], parts[4])
-        found = self._openapi.document(group, version)
-        if found is None:
-            raise unknown_path()
-        body, hash_ = found
-        given = request.query.get("hash")
-        if given and given != hash_:
-            return Reply(301, b"", headers=(("location", f"{request.path}?hash={hash_}"),))
-        headers: tuple[tuple[str, str], ...] = (("etag", f'"{hash_}"'),)
-        if given:
-            headers += (
-                ("cache-control", "public, immutable"),
-                ("expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
-            )
-        return Reply(200, body, headers=headers)
 
     # -- resources ---------------------------------------------------------------------------
 
@@ -326,7 +289,7 @@ class Routes:
         return Stream(watch.chunks(), end=watch.end)
 
     async def _create(self, request: Request, resource: Resource, namespace: str) -> Reply:
-        body, duplicates = self._decode(request)
+        body, duplicates = body_of(request)
         if resource.kind in REVIEWS:
             return reply(self._reviews.answer(resource, body, request.user, namespace), 201)
         options = self._options(request, duplicates)
@@ -338,7 +301,7 @@ class Routes:
     async def _delete_collection(
         self, request: Request, resource: Resource, selection: Selection
     ) -> Reply:
-        deletion = self._deletion(request)
+        deletion = deletion_asked(request)
         items = []
         for record in list(self._store.iterate(resource.storage, selection.namespace or None)):
             if selection.holds(record):
@@ -376,7 +339,7 @@ class Routes:
             case "GET":
                 return self._get(request, resource, namespace, name)
             case "PUT":
-                body, duplicates = self._decode(request)
+                body, duplicates = body_of(request)
                 options = self._options(request, duplicates)
                 body, home = self._forms.inward(resource, body), self._forms.home(resource)
                 obj, warnings, created = self._writer.update(
@@ -409,10 +372,10 @@ class Routes:
         self, request: Request, resource: Resource, namespace: str, name: str, subresource: str
     ) -> Reply:
         media = request.header("content-type").partition(";")[0].strip()
-        body, duplicates = self._decode(request)
+        body, duplicates = body_of(request)
         options = self._options(request, duplicates)
         if media == APPLY:
-            _check_apply(request)
+            check_apply(request)
             body = self._forms.inward(resource, body)
             obj, warnings, created = self._writer.apply(
                 self._forms.home(resource), namespace, name, body, options, subresource
@@ -442,7 +405,7 @@ class Routes:
         self, request: Request, resource: Resource, namespace: str, name: str
     ) -> Reply:
         uid = self._find(resource, namespace, name).uid
-        obj, gone = self._writer.delete(resource, namespace, name, self._deletion(request))
+        obj, gone = self._writer.delete(resource, namespace, name, deletion_asked(request))
         await self._store.settled()
         if not gone:
             return reply(obj)
@@ -461,9 +424,9 @@ class Routes:
         self, request: Request, resource: Resource, namespace: str, name: str
     ) -> Reply:
         """Delete a Pod unless its disruption budget is used up. Raises 429."""
-        body, duplicates = self._decode(request)
+        body, duplicates = body_of(request)
         given = body.get("deleteOptions") if isinstance(body, dict) else None
-        deletion = self._deletion_of(given or {}, request.query)
+        deletion = deletion_of(given or {}, request.query)
         dry_run = deletion.dry_run or self._options(request, duplicates).dry_run
         pod = self._find(resource, namespace, name)
         take_from_budget(self._store, self._registry, self._writer, pod, dry_run=dry_run)
@@ -475,7 +438,7 @@ class Routes:
         )
 
     def _token(self, request: Request, resource: Resource, namespace: str, name: str) -> Reply:
-        body, _ = self._decode(request)
+        body, _ = body_of(request)
         account = self._find(resource, namespace, name)
         return reply(token_request(self._tokens, account, body, now=self._clock.now()), 201)
 
@@ -497,13 +460,13 @@ class Routes:
             return reply(self._scales.read(resource, record))
         if request.method not in ("PUT", "PATCH"):
             raise ApiError(405, "MethodNotAllowed", f"{request.method} is not supported on scale")
-        body, duplicates = self._decode(request)
+        body, duplicates = body_of(request)
         options = self._options(request, duplicates)
         media = request.header("content-type").partition(";")[0].strip()
         if request.method == "PUT":
             scale, warnings = self._scales.update(resource, record, body, options)
         elif media == APPLY:
-            _check_apply(request)
+            check_apply(request)
             scale, warnings = self._scales.apply(resource, record, body, options)
         else:
             change = change_of(media, body, None, resource)
@@ -513,62 +476,9 @@ class Routes:
 
     # -- pieces ------------------------------------------------------------------------------
 
-    def _decode(self, request: Request) -> tuple[Any, tuple[str, ...]]:
-        media = request.header("content-type")
-        if media.startswith(protobuf.CONTENT_TYPE):
-            try:
-                return protobuf.decode(request.body), ()
-            except protobuf.BadProtobuf as error:
-                raise bad_request(str(error)) from error
-        if media.startswith("application/apply-patch+cbor"):
-            raise ApiError(415, "UnsupportedMediaType", "CBOR is not supported")
-        return decode(request.body, media)
-
     def _options(self, request: Request, duplicates: tuple[str, ...]) -> Options:
-        dry_run = request.query.get("dryRun", "")
-        if dry_run not in ("", "All"):
-            raise ApiError(
-                422, "Invalid", f'dryRun: Unsupported value: {dry_run!r}: supported values: "All"'
-            )
-        agent = request.header("user-agent").partition("/")[0] or "unknown"
-        return Options(
-            manager=request.query.get("fieldManager") or agent,
-            dry_run=dry_run == "All",
-            validation=request.query.get("fieldValidation") or "Warn",
-            force=request.flag("force"),
-            duplicates=duplicates,
-            guard=partial(self._auth.check_escalation, request.user),
-        )
-
-    def _deletion(self, request: Request) -> Deletion:
-        body: Object = {}
-        if request.body:
-            decoded, _ = self._decode(request)
-            body = decoded if isinstance(decoded, dict) else {}
-        return self._deletion_of(body, request.query)
-
-    def _deletion_of(self, body: Object, query: Mapping[str, str]) -> Deletion:
-        grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
-        propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
-        orphan = body.get("orphanDependents")
-        if orphan is not None and propagation:
-            raise ApiError(
-                422, "Invalid", "orphanDependents and propagationPolicy cannot be both set"
-            )
-        if orphan is not None:
-            propagation = "Orphan" if orphan else "Background"
-        if propagation not in ("", "Background", "Foreground", "Orphan"):
-            raise ApiError(422, "Invalid", f"propagationPolicy: Unsupported value: {propagation!r}")
-        if grace is not None and not str(grace).removeprefix("-").isdigit():
-            raise bad_request(f"gracePeriodSeconds is no number: {grace!r}")
-        preconditions = body.get("preconditions") or {}
-        dry = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
-        return Deletion(
-            propagation=propagation,
-            grace=None if grace is None else int(grace),
-            uid=preconditions.get("uid", ""),
-            resource_version=preconditions.get("resourceVersion", ""),
-            dry_run="All" in dry,
+        return options_of(
+            request, duplicates, guard=partial(self._auth.check_escalation, request.user)
         )
 
     async def _written(
@@ -601,13 +511,3 @@ def _encoded(raw: bytes, wanted: Accepted) -> Reply:
     if not wanted.yaml:
         return Reply(200, raw)
     return Reply(200, yaml.dump(orjson.loads(raw)).encode(), "application/yaml")
-
-
-def _check_apply(request: Request) -> None:
-    if not request.query.get("fieldManager"):
-        raise ApiError(
-            422,
-            "Invalid",
-            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value:'
-            " is required for apply patch",
-        )
