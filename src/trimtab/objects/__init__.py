@@ -17,6 +17,15 @@ from trimtab.objects.quantity import InvalidQuantity
 from trimtab.objects.quantity import canonical as canonical_quantity
 from trimtab.objects.quantity import compare as compare_quantities
 from trimtab.objects.quantity import parse as parse_quantity
+from trimtab.objects.rules import (
+    CompiledRule,
+    InvalidRule,
+    RuleEngine,
+    RuleFailed,
+    Rules,
+    UnsupportedRule,
+    compile_rules,
+)
 from trimtab.objects.schema import MISSING, UNTYPED, Schema
 from trimtab.objects.schemas import SchemaSet, UnknownMinor
 from trimtab.objects.selectors import (
@@ -34,21 +43,28 @@ __all__ = [
     "GVK",
     "MISSING",
     "UNTYPED",
+    "CompiledRule",
     "FieldError",
     "FieldSelector",
     "GroupKind",
     "InvalidQuantity",
+    "InvalidRule",
     "InvalidSelector",
     "NotStructural",
     "ObjectKey",
+    "RuleEngine",
+    "RuleFailed",
+    "Rules",
     "Schema",
     "SchemaSet",
     "Selector",
     "UnknownMinor",
+    "UnsupportedRule",
     "api_version",
     "apply_defaults",
     "canonical_quantity",
     "compare_quantities",
+    "compile_rules",
     "crd_versions",
     "default_by_schema",
     "fold_string_data",

@@ -1,7 +1,6 @@
 """Structural schemas of custom resource definitions, checked and compiled (spec 10).
 
-CEL rules (`x-kubernetes-validations`) are kept in `constraints`; `validation` says which of them
-nobody enforces.
+CEL rules (`x-kubernetes-validations`) are kept in `constraints`; `rules` compiles and runs them.
 """
 
 from __future__ import annotations

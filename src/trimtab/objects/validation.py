@@ -2,7 +2,7 @@
 
 Give objects after normalising and defaulting. Built-in kinds get the floor of
 spec/embedded-cluster.md 9; custom ones their schema, with ratcheting: what was wrong before and
-did not change is let through on update. CEL rules are not run: see `unenforced_rules`.
+did not change is let through on update; then the rules of the definition, when they are given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from trimtab.objects.names import (
     label_value_problems,
     path_segment_problems,
 )
-from trimtab.objects.schema import Schema
+from trimtab.objects.rules import Rules, check_rules
+from trimtab.objects.schema import MISSING, Schema
 from trimtab.objects.validation_kinds import CHECKS, UPDATE_CHECKS
 from trimtab.objects.validation_schema import FieldError, check_schema
 
@@ -29,12 +30,24 @@ Json = dict[str, Any]
 _ANNOTATIONS: Final = 256 * 1024
 _RBAC: Final = "rbac.authorization.k8s.io"
 _LABEL_NAMED: Final = {("", "Namespace")}
+# Findings that keep rules from running.
+_GRAVE: Final = ("Required", "NotSupported", "TooLong", "TooMany")
+_NOT_CHECKED: Final = (
+    "some validation rules were not checked because the object was invalid;"
+    " correct the existing errors to complete validation"
+)
 # Lists the published schema calls required though servers take objects without them.
 _LENIENT: Final = {"endpoints", "value", "revision", "spec.drivers"}
 
 
 def validate(
-    obj: Json, gvk: GVK, schema: Schema | None, *, old: Json | None = None, builtin: bool = True
+    obj: Json,
+    gvk: GVK,
+    schema: Schema | None,
+    *,
+    old: Json | None = None,
+    builtin: bool = True,
+    rules: Rules | None = None,
 ) -> list[FieldError]:
     """All findings, metadata first. `old` is the stored object of an update.
 
@@ -52,6 +65,8 @@ def validate(
             if old is not None:
                 before = {(e.type, e.field, repr(e.value)) for e in _of_custom(old, schema)}
                 found = [e for e in found if (e.type, e.field, repr(e.value)) not in before]
+            if rules:
+                found.extend(_by_rules(obj, rules, old, found))
     if builtin and not any(each.detail.startswith(f"{each.field} in body") for each in found):
         # The rules of a kind rely on the types being right.
         kind = (gvk.group, gvk.kind)
@@ -60,6 +75,15 @@ def validate(
         if old is not None and kind in UPDATE_CHECKS:
             UPDATE_CHECKS[kind](obj, old, found)
     return _unique(found)
+
+
+def _by_rules(
+    obj: Json, rules: Rules, old: Json | None, found: list[FieldError]
+) -> list[FieldError]:
+    """Rules rely on the types being right and on what is required being there."""
+    if any(each.type in _GRAVE or " in body must be of type " in each.detail for each in found):
+        return [FieldError("Invalid", "<nil>", None, _NOT_CHECKED)]
+    return check_rules(rules, obj, old=MISSING if old is None else old)
 
 
 def validate_metadata(obj: Json, gvk: GVK, *, old: Json | None = None) -> list[FieldError]:
@@ -123,8 +147,11 @@ def _check_annotations(annotations: Any, found: list[FieldError]) -> None:
         found.append(FieldError("TooLong", path, None, detail))
 
 
-def unenforced_rules(schema: Schema) -> list[str]:
-    """Warnings naming the CEL rules of a CRD's schema, which are not run."""
+def unenforced_rules(schema: Schema, rules: Rules | None = None) -> list[str]:
+    """Warnings naming the rules of a CRD's schema that are not run: those that could not be
+    compiled, or all when nothing compiled them."""
+    if rules is not None:
+        return list(rules.unenforced)
     found: list[str] = []
     waiting: list[tuple[Schema, str]] = [(schema, "")]
     while waiting:
