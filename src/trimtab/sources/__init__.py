@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.sources.errors import (
     ArchiveInvalid,
     AuthFailed,
+    ChartNotFound,
     LimitExceeded,
     PathEscapes,
     PathNotFound,
@@ -40,6 +41,7 @@ __all__ = [
     "ABSENT",
     "ArchiveInvalid",
     "AuthFailed",
+    "ChartNotFound",
     "Credentials",
     "Entry",
     "EntryKind",

@@ -6,6 +6,7 @@ SourceError               something could not be read from where it comes from
 ├── Unreachable           the host does not answer, answers badly, or too slowly
 ├── AuthFailed            the host wants other credentials, or its own key is not known
 ├── RevisionNotFound      the repository answers but has no such branch, tag, commit, version
+│   └── ChartNotFound     a Helm repository's index has no such chart, or no version in the range
 ├── LimitExceeded         a size, count, depth or time limit; `why` names the limit
 ├── ArchiveInvalid        an archive holds what is refused (links, devices, names that escape)
 ├── UrlInvalid            an address that is not allowed or not understood
@@ -22,6 +23,7 @@ from trimtab.errors import TrimtabError
 __all__ = [
     "ArchiveInvalid",
     "AuthFailed",
+    "ChartNotFound",
     "LimitExceeded",
     "PathEscapes",
     "PathNotFound",
@@ -56,6 +58,10 @@ class AuthFailed(SourceError):
 
 class RevisionNotFound(SourceError):
     reason = "RevisionNotFound"
+
+
+class ChartNotFound(RevisionNotFound):
+    """Asking again does not help before the index changes."""
 
 
 class LimitExceeded(SourceError):

@@ -13,7 +13,7 @@ from trimtab.errors import Location
 from trimtab.lang import yaml
 from trimtab.sources.errors import SourceError
 
-__all__ = ["chart_entries"]
+__all__ = ["chart_entries", "check_index"]
 
 _LIMITS = yaml.Limits(file_bytes=50 * 1024 * 1024, nodes=5_000_000)
 _ENTRIES = re.compile(rb"^entries:[ \t]*\r?$", re.MULTILINE)
@@ -44,6 +44,12 @@ def chart_entries(index: bytes, chart: str, *, source: str) -> dict[str, dict[st
         if isinstance(row, dict) and isinstance(row.get("version"), str):
             found.setdefault(row["version"], row)
     return found
+
+
+def check_index(index: bytes, *, source: str) -> None:
+    """Raises SourceError when this is no index. One in Helm's own form is not parsed for it."""
+    if _ENTRIES.search(index) is None:
+        chart_entries(index, "", source=source)
 
 
 def _slice(index: bytes, chart: str) -> bytes | None:

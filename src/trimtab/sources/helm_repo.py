@@ -13,8 +13,8 @@ import msgspec
 
 from trimtab.lang.semver import SemverError, highest, parse_range
 from trimtab.sources.archive import ArchiveLimits, unpack_tgz
-from trimtab.sources.errors import RevisionNotFound, SourceError, Unsupported
-from trimtab.sources.helm_index import chart_entries
+from trimtab.sources.errors import ChartNotFound, RevisionNotFound, SourceError, Unsupported
+from trimtab.sources.helm_index import chart_entries, check_index
 from trimtab.sources.http_fetch import Answer, fetch
 from trimtab.sources.model import Credentials, Snapshot, SourceSpec
 from trimtab.sources.url import origin_of, redact
@@ -62,8 +62,28 @@ class HelmRepositories:
         key = _key(spec.url, spec.credentials)
         async with self._locks.setdefault(key, asyncio.Lock()):
             index = await self._index(spec, key, max_age_s)
-            entry = self._choose(spec, index)
-            tree = await self._chart(spec, entry, key)
+            return await self._chosen(spec, index, key)
+
+    async def index(self, spec: SourceSpec) -> bytes:
+        """The repository's index.yaml as it is now; unchanged ones are not sent again (ETag).
+
+        Raises RevisionNotFound, Unreachable, AuthFailed, LimitExceeded, SourceError.
+        """
+        key = _key(spec.url, spec.credentials)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            index = await self._index(spec, key, 0.0)
+        check_index(index, source=f"{redact(spec.url)}/index.yaml")
+        return index
+
+    async def chart(self, spec: SourceSpec, index: bytes) -> Snapshot:
+        """As `snapshot`, by an index the caller keeps: the same index gives the same version."""
+        key = _key(spec.url, spec.credentials)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            return await self._chosen(spec, index, key)
+
+    async def _chosen(self, spec: SourceSpec, index: bytes, key: str) -> Snapshot:
+        entry = self._choose(spec, index)
+        tree = await self._chart(spec, entry, key)
         clean = msgspec.structs.replace(spec, credentials=None, url=redact(spec.url))
         return Snapshot(
             source=clean,
@@ -98,14 +118,14 @@ class HelmRepositories:
         name = redact(spec.url)
         entries = chart_entries(index, spec.chart, source=f"{name}/index.yaml")
         if not entries:
-            raise RevisionNotFound(f"chart {spec.chart} does not exist in {name}")
+            raise ChartNotFound(f"chart {spec.chart} does not exist in {name}")
         try:
             version = highest(entries, parse_range(spec.version))
         except SemverError as error:
-            raise RevisionNotFound(f"chart {spec.chart}: {error.message}") from error
+            raise ChartNotFound(f"chart {spec.chart}: {error.message}") from error
         if version is None:
             newest = ", ".join(list(entries)[:5])
-            raise RevisionNotFound(
+            raise ChartNotFound(
                 f"no version of chart {spec.chart} in {name} matches {spec.version}",
                 hint=f"the first in its index are: {newest}",
             )

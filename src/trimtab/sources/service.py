@@ -89,6 +89,14 @@ class SourceService:
             return await asyncio.to_thread(self._local_snapshot, spec)
         return await self._helm.snapshot(spec, max_age_s=0.0 if fresh else self._poll_s)
 
+    async def helm_index(self, spec: SourceSpec) -> bytes:
+        """index.yaml of a Helm repository, asked for now. Raises a SourceError."""
+        return await self._helm.index(spec)
+
+    async def helm_chart(self, spec: SourceSpec, index: bytes) -> Snapshot:
+        """The chart that `spec` names, its version chosen from this index. Raises a SourceError."""
+        return await self._helm.chart(spec, index)
+
     def tree(self, snapshot: Snapshot) -> GitTree:
         """The tree of a snapshot. Trees of one store share their parsed directories."""
         objects = self._objects.get(snapshot.store)
