@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 
-from tests.support.flux_plane import GIT, HR, flux_plane, ready
+from tests.support.flux_plane import HR, flux_plane, ready
 
 from trimtab.flux.helm_storage import decode
 from trimtab.objects import GroupKind
@@ -116,7 +116,12 @@ def test_the_real_helm_engine_lists_and_reads_the_release(tmp_path):
         assert "color: green" in status["manifest"]
         assert values == {"color": "green"}
 
-    on_plane(tmp_path, body)
+    hooks = "".join(
+        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hook-{event}\n"
+        f"  annotations: {{helm.sh/hook: {event}}}\n"
+        for event in ("pre-upgrade", "pre-delete")
+    )
+    on_plane(tmp_path, body, {**CHART, "charts/web/templates/hooks.yaml": hooks})
 
 
 def test_nothing_is_upgraded_while_chart_and_values_stay(tmp_path):
@@ -190,25 +195,74 @@ def test_drift_is_corrected_only_where_asked(tmp_path):
 
 
 def test_what_is_not_supported_is_refused_by_name(tmp_path):
-    async def body(plane, repo):
+    async def body(plane, _repo):
         await plane.apply(release("  postRenderers: [{kustomize: {}}]\n"))
         await plane.until(
             HR, "default", "web", ready("False", "FeatureNotSupported", "postRenderers")
         )
-        hook = (
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hook\n"
-            "  annotations: {helm.sh/hook: pre-install}\n"
-        )
-        commit = repo.push({"charts/web/templates/hook.yaml": hook})
-        await plane.until(
-            GIT,
-            "default",
-            "charts",
-            lambda o: o["status"]["artifact"]["revision"] == f"main@sha1:{commit}",
-        )
-        await plane.apply(release(name="hooked"))
-        await plane.until(
-            HR, "default", "hooked", ready("False", "FeatureNotSupported", "ConfigMap/hook")
-        )
+
+    on_plane(tmp_path, body)
+
+
+CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: toys.example.com}
+spec:
+  group: example.com
+  names: {kind: Toy, plural: toys, singular: toy, listKind: ToyList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
+
+
+def test_definitions_of_a_chart_survive_its_upgrades_and_its_uninstall(tmp_path):
+    toy = "apiVersion: example.com/v1\nkind: Toy\nmetadata: {name: bear}\n"
+    kept = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kept\n"
+        "  annotations: {helm.sh/resource-policy: keep}\n"
+    )
+    files = {
+        **CHART,
+        "charts/web/crds/toys.yaml": CRD,
+        "charts/web/templates/toy.yaml": toy,
+        "charts/web/templates/kept.yaml": kept,
+    }
+
+    async def body(plane, _repo):
+        crd = GroupKind("apiextensions.k8s.io", "CustomResourceDefinition")
+        await plane.apply(release())
+        await plane.until(HR, "default", "web", ready(reason="InstallSucceeded"))
+        await plane.apply(release(values="{color: green}"))
+        await plane.until(HR, "default", "web", ready(reason="UpgradeSucceeded"))
+        await plane.client.get(crd, "", "toys.example.com")
+        await plane.client.delete(HR, "default", "web")
+        await plane.until_gone(HR, "default", "web")
+        await plane.until_gone(CM, "default", "web")
+        await plane.client.get(crd, "", "toys.example.com")
+        await plane.client.get(CM, "default", "kept")
+
+    on_plane(tmp_path, body, files)
+
+
+def test_no_more_records_are_kept_than_asked_for_and_an_uninstall_leaves_none(tmp_path):
+    async def body(plane, _repo):
+        for number in range(4):
+            extra = "  maxHistory: 2\n"
+            await plane.apply(release(extra, values=f"{{color: c{number}}}"))
+            await plane.until(
+                HR,
+                "default",
+                "web",
+                lambda o, n=number: ready()(o) and o["status"]["history"][0]["version"] == n + 1,
+            )
+        assert [r.version for r in await records(plane)] == [3, 4]
+        await plane.client.delete(HR, "default", "web")
+        await plane.until_gone(HR, "default", "web")
+        assert await records(plane) == []
 
     on_plane(tmp_path, body)

@@ -62,11 +62,20 @@ class Repository:
 
 
 class Plane:
-    """What a test holds: client, cache, Git server."""
+    """What a test holds: client, cache, Git server; `stop` and `start` are a process's end and
+    the next one's begin."""
 
-    def __init__(self, client, cache, git, renders, folder, kubeconfig) -> None:
-        self.client, self.cache, self.git, self.renders = client, cache, git, renders
+    def __init__(self, client, git, folder, kubeconfig) -> None:
+        self.client, self.git = client, git
         self.folder, self.kubeconfig = folder, kubeconfig
+        self._running = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        running = _controllers(self.client, self.folder)
+        self.cache, self.renders = await self._running.enter_async_context(running)
+
+    async def stop(self) -> None:
+        await self._running.aclose()
 
     def repository(self, name: str, files: dict[str, str]) -> Repository:
         made = Repository(self.git, self.folder / "clones", name)
@@ -115,12 +124,10 @@ def ready(status="True", reason=None, message=""):
 
 
 @contextlib.asynccontextmanager
-async def flux_plane(folder: Path):
+async def _controllers(client, folder: Path):
+    """The controllers, as one process runs them: (cache, renders)."""
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(EmbeddedCluster())
-        client = await stack.enter_async_context(Client(load_kubeconfig(cluster.kubeconfig_path)))
-        await install_crds(client, flux.crds(), clock=clock)
         cache = await stack.enter_async_context(ClusterCache(client, clock=clock, index=flux.INDEX))
         sources = SourceService(folder / "sources", clock=clock, poll_s=0.2)
         stack.push_async_callback(sources.close)
@@ -142,11 +149,23 @@ async def flux_plane(folder: Path):
         )
         for controller in flux.controllers(deps, rng=Random(1)):
             manager.add(controller)
-        git = stack.enter_context(GitServer(folder / "git"))
         stop = asyncio.Event()
         task = asyncio.create_task(manager.run(stop))
         try:
-            yield Plane(client, cache, git, renders, folder, cluster.kubeconfig_path)
+            yield cache, renders
         finally:
             stop.set()
             await task
+
+
+@contextlib.asynccontextmanager
+async def flux_plane(folder: Path):
+    async with contextlib.AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(EmbeddedCluster())
+        client = await stack.enter_async_context(Client(load_kubeconfig(cluster.kubeconfig_path)))
+        await install_crds(client, flux.crds(), clock=SystemClock())
+        git = stack.enter_context(GitServer(folder / "git"))
+        plane = Plane(client, git, folder, cluster.kubeconfig_path)
+        stack.push_async_callback(plane.stop)
+        await plane.start()
+        yield plane

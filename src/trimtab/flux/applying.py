@@ -25,22 +25,32 @@ from trimtab.flux.errors import NotYet
 from trimtab.flux.inventory import entry_id
 from trimtab.objects import GroupKind, ObjectKey, gvk_of, key_of
 
-__all__ = ["Applied", "Owner", "apply", "place_objects", "progress_of"]
+__all__ = [
+    "RESOURCE_POLICY",
+    "Applied",
+    "Owner",
+    "apply",
+    "ensure_namespace",
+    "place_objects",
+    "progress_of",
+]
 
 CRD: Final = GroupKind("apiextensions.k8s.io", "CustomResourceDefinition")
 NAMESPACE: Final = GroupKind("", "Namespace")
 RECONCILE: Final = "kustomize.toolkit.fluxcd.io/reconcile"
 PRUNE: Final = "kustomize.toolkit.fluxcd.io/prune"
+RESOURCE_POLICY: Final = "helm.sh/resource-policy"
 SSA: Final = "kustomize.toolkit.fluxcd.io/ssa"
 
 
 class Owner(msgspec.Struct, frozen=True):
     """Who applies: the field manager, the labels that mark what is theirs, the namespace for
-    objects that name none."""
+    objects that name none. `helm`: Helm's resource policy counts."""
 
     manager: str
     labels: dict[str, str]
     namespace: str = ""
+    helm: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -107,7 +117,7 @@ async def apply(
     """
     placed = await place_objects(deps, objects, owner.namespace)
     if create_namespace and owner.namespace:
-        await _ensure_namespace(deps, owner)
+        await ensure_namespace(deps, owner)
     wanted = tuple(obj for obj in placed if not _ignored(obj))
     keys = {key_of(obj) for obj in wanted} | set(owned)
     unknown = await deps.cache.ensure({key.group_kind for key in keys}, timeout_s=timeout_s)
@@ -184,6 +194,9 @@ def _keeper(owner: Owner) -> Callable[[Mapping[str, Any]], str]:
     def keep(live: Mapping[str, Any]) -> str:
         if _marks(live, PRUNE) == "disabled" or _ignored(live):
             return "it opted out of pruning"
+        notes = (live.get("metadata") or {}).get("annotations") or {}
+        if owner.helm and str(notes.get(RESOURCE_POLICY) or "").strip().lower() == "keep":
+            return "its Helm resource policy keeps it"
         labels = (live.get("metadata") or {}).get("labels") or {}
         if any(labels.get(key) != value for key, value in owner.labels.items()):
             return "it belongs to somebody else now"
@@ -192,7 +205,8 @@ def _keeper(owner: Owner) -> Callable[[Mapping[str, Any]], str]:
     return keep
 
 
-async def _ensure_namespace(deps: Deps, owner: Owner) -> None:
+async def ensure_namespace(deps: Deps, owner: Owner) -> None:
+    """Create the owner's namespace when it is not there."""
     await deps.cache.ensure([NAMESPACE])
     if deps.cache.get(ObjectKey("", "Namespace", "", owner.namespace)) is None:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": owner.namespace}}

@@ -52,12 +52,18 @@ class ArtifactStore:
 
         Raises `NotYet` (ArchiveOperationFailed) when it exceeds 100 MiB or cannot be written.
         """
-        data = archive(tree)
-        relative = f"{kind.lower()}/{namespace}/{name}/{revision}.tar.gz"
+        return self.keep(kind, namespace, name, f"{revision}.tar.gz", archive(tree))
+
+    def keep(self, kind: str, namespace: str, name: str, file: str, data: bytes) -> Artifact:
+        """Keep `data` as the only file of this object. Whole or not at all.
+
+        Raises `NotYet` (ArchiveOperationFailed) when it cannot be written.
+        """
+        relative = f"{kind.lower()}/{namespace}/{name}/{file}"
         target = self.root / relative
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(".partial")
+            partial = target.with_name(f"{target.name}.partial")
             partial.write_bytes(data)
             partial.replace(target)
             for other in target.parent.iterdir():
@@ -68,6 +74,13 @@ class ArtifactStore:
                 f"unable to store artifact: {error.strerror}", reason="ArchiveOperationFailed"
             ) from error
         return Artifact(relative, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+
+    def read(self, path: str) -> bytes | None:
+        """What is kept at `path`; None when it is not there (another disk, before a restart)."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError:
+            return None
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
         """Forget everything of an object."""

@@ -10,6 +10,7 @@ from trimtab.flux.artifacts import Artifact
 from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
+from trimtab.flux.fields import GIT_FIELDS
 from trimtab.flux.kinds import GIT_REPOSITORY, REQUESTED_AT
 from trimtab.flux.lifecycle import Kind, Success, duration_field
 from trimtab.flux.references import git_credentials
@@ -19,10 +20,6 @@ from trimtab.sources import GitRef, Snapshot, SourceSpec
 
 __all__ = ["KIND", "revision_of", "source_spec"]
 
-# Honouring half of a security feature is worse than refusing it.
-_REFUSED: Final = ("verify", "include", "recurseSubmodules", "proxySecretRef", "serviceAccountName")
-_NOT_HONOURED: Final = ("ignore", "sparseCheckout")
-
 
 async def source_spec(deps: Deps, obj: dict[str, Any]) -> SourceSpec:
     """Where a GitRepository points, with its credentials.
@@ -30,9 +27,6 @@ async def source_spec(deps: Deps, obj: dict[str, Any]) -> SourceSpec:
     Raises `Stalled` for what cannot work, `NotYet` when the Secret is missing.
     """
     spec = obj["spec"]
-    for field in _REFUSED:
-        if spec.get(field):
-            raise Stalled(f"spec.{field} is not supported yet", reason="FeatureNotSupported")
     if spec.get("provider", "generic") != "generic":
         raise Stalled(
             f"spec.provider {spec['provider']} is not supported yet", reason="FeatureNotSupported"
@@ -61,7 +55,7 @@ def revision_of(snapshot: Snapshot) -> str:
 async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: StatusDraft) -> Success:
     interval = duration_field(obj, "interval")
     timeout = duration_field(obj, "timeout", 60.0)
-    draft.not_honoured([f"spec.{name}" for name in _NOT_HONOURED if obj["spec"].get(name)])
+    draft.not_honoured(GIT_FIELDS.check(obj["spec"]))
     spec = await source_spec(deps, obj)
     asked = _asked(obj, draft)
     snapshot = await _fetch(deps, spec, draft, limit_s=timeout, fresh=asked)

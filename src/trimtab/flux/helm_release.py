@@ -8,27 +8,30 @@ rendered again to decide anything, since templates may use random values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from trimtab.errors import TrimtabError
-from trimtab.flux.applying import Applied, Owner, apply, progress_of
+from trimtab.flux.applying import Applied, Owner, apply, ensure_namespace, progress_of
 from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.dependencies import check_dependencies
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
+from trimtab.flux.helm_hooks import HookFailed, begun, due, unrun
 from trimtab.flux.helm_spec import Wanted, read_wanted
 from trimtab.flux.helm_storage import Record
+from trimtab.flux.hook_run import run_hooks, since
 from trimtab.flux.inventory import inventory_of, keys_in
-from trimtab.flux.kinds import HELM_RELEASE
+from trimtab.flux.kinds import HELM_MANAGER, HELM_RELEASE
 from trimtab.flux.lifecycle import Kind, Success, duration_field
 from trimtab.flux.releases import (
     HELM_NAME_LABEL,
     HELM_NAMESPACE_LABEL,
     forget,
+    is_definition,
     objects_of,
+    prune_records,
     records,
     render_record,
     save,
@@ -40,7 +43,7 @@ from trimtab.runtime import Context
 
 __all__ = ["HELM_NAMESPACE_LABEL", "HELM_NAME_LABEL", "KIND", "MANAGER"]
 
-MANAGER: Final = "helm-controller"
+MANAGER: Final = HELM_MANAGER
 _PENDING: Final = {"install": "pending-install", "upgrade": "pending-upgrade"}
 _RELEASE_TIMEOUT_S: Final = 300.0
 
@@ -51,21 +54,83 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
     await check_dependencies(deps, HELM_RELEASE, obj, None)
     known = await records(deps, wanted)
     current = _current(draft, wanted, known)
+    _name_unhonoured(draft, wanted, current or (known[0] if known else None))
     if current is None:
         current = await _begin(deps, obj, draft, wanted, known)
-    action = _action(current)
-    objects = objects_of(current, obj)
+        _name_unhonoured(draft, wanted, current)
     if current.status == "deployed" and not _corrects_drift(obj):
         return _in_sync(draft, wanted, current, interval)
-    applied = await _apply(deps, obj, draft, wanted, objects)
     if current.status == "deployed":
+        applied = await _apply(deps, obj, draft, wanted, objects_of(current, obj))
         return _in_sync(draft, wanted, current, interval, changed=bool(applied.changed))
-    if applied.failed:
-        await _failed(deps, obj, draft, wanted, current, "; ".join(applied.failed))
-    waiting = await _unready(deps, obj, draft, wanted, current, applied.objects)
+    try:
+        current, waiting = await _carry_on(deps, obj, draft, wanted, current)
+    except HookFailed as error:
+        await _failed(deps, obj, draft, wanted, error.record, error.message)
     if waiting is not None:
         return waiting
-    return await _deployed(deps, draft, wanted, current, known, action, interval)
+    return await _deployed(deps, draft, wanted, current, known, interval)
+
+
+def _name_unhonoured(draft: StatusDraft, wanted: Wanted, record: Record | None) -> None:
+    """Fields of the spec and hooks of the chart that are accepted and have no effect."""
+    draft.not_honoured([*wanted.not_honoured, *unrun(record.hooks if record else ())])
+
+
+async def _carry_on(
+    deps: Deps, obj: dict[str, Any], draft: StatusDraft, wanted: Wanted, record: Record
+) -> tuple[Record, Success | None]:
+    """The steps of a pending record: hooks, apply, readiness, hooks. None when all are done.
+
+    Raises `HookFailed`, and `NotYet` when another step failed.
+    """
+    action = action_of(record)
+    before, after = f"pre-{action}", f"post-{action}"
+    hooked = wanted.runs_hooks(action)
+    objects = objects_of(record, obj)
+    if not begun(record.hooks, after):
+        if hooked and due(record.hooks, before):
+            await _prepare(deps, obj, draft, wanted, objects)
+            record, held = await _hooks(deps, obj, draft, wanted, record, before)
+            if held is not None:
+                return record, held
+        applied = await _apply(deps, obj, draft, wanted, objects)
+        if applied.failed:
+            await _failed(deps, obj, draft, wanted, record, "; ".join(applied.failed))
+        unready = await _unready(deps, obj, draft, wanted, record, applied.objects)
+        if unready is not None:
+            return record, unready
+    if not hooked:
+        return record, None
+    return await _hooks(deps, obj, draft, wanted, record, after)
+
+
+async def _prepare(
+    deps: Deps,
+    obj: dict[str, Any],
+    draft: StatusDraft,
+    wanted: Wanted,
+    objects: list[dict[str, Any]],
+) -> None:
+    """What a hook may need before the release is there: its namespace, and crds/ (spec 4.7)."""
+    if wanted.create_namespace:
+        await ensure_namespace(deps, Owner(manager=MANAGER, labels={}, namespace=wanted.namespace))
+    definitions = [each for each in objects if is_definition(each)]
+    if definitions:
+        applied = await _apply(deps, obj, draft, wanted, definitions, whole=False)
+        if applied.failed:
+            raise NotYet("; ".join(applied.failed), reason="ReconciliationFailed", retry_s=1.0)
+
+
+async def _hooks(
+    deps: Deps, obj: dict[str, Any], draft: StatusDraft, wanted: Wanted, record: Record, event: str
+) -> tuple[Record, Success | None]:
+    limit = _timeout(obj, action_of(record))
+    record, held = await run_hooks(deps, obj, wanted, record, event, limit_s=limit)
+    if held is None:
+        return record, None
+    draft.progressing(f"Release {wanted.where}.v{record.version}: {held.message}")
+    return record, Success("Progressing", held.message, held.requeue_s, done=False)
 
 
 def _current(draft: StatusDraft, wanted: Wanted, known: list[Record]) -> Record | None:
@@ -87,21 +152,21 @@ async def _begin(
     deps: Deps, obj: dict[str, Any], draft: StatusDraft, wanted: Wanted, known: list[Record]
 ) -> Record:
     """Render and record a new revision as pending. Raises `Stalled` when no retry is left."""
-    action = (
-        "upgrade"
-        if any(each.status in ("deployed", "superseded", "failed") for each in known)
-        else "install"
-    )
-    new = draft.fields.get("observedGeneration") != draft.generation or not _same_attempt(
-        draft, wanted
-    )
-    if new:
+    # A release that never came to be is installed again, as after the uninstall of a remediation.
+    lived = any(each.status in ("deployed", "superseded") for each in known)
+    action = "upgrade" if lived else "install"
+    if not _same_attempt(draft, wanted):
         for counter in ("failures", "installFailures", "upgradeFailures"):
             draft.fields.pop(counter, None)
     failures = int(draft.fields.get("failures") or 0)
     if failures > wanted.retries(action) >= 0:
         raise Stalled(f"Failed to {action} after {failures} attempt(s)", reason="RetriesExceeded")
-    draft.progressing(f"Running '{action}' action with timeout of {format_duration(_timeout(obj))}")
+    limit = format_duration(_timeout(obj, action))
+    draft.progressing(f"Running '{action}' action with timeout of {limit}")
+    if known and known[0].status.startswith("pending-"):
+        why = f"Release unlocked from stale '{known[0].status}' state"
+        stale = msgspec.structs.replace(known[0], status="failed", description=why)
+        await save(deps, wanted, stale)
     draft.fields["lastAttemptedRevision"] = wanted.chart_version
     draft.fields["lastAttemptedConfigDigest"] = wanted.config_digest
     draft.fields["lastAttemptedGeneration"] = draft.generation
@@ -125,8 +190,10 @@ async def _begin(
 
 
 def _same_attempt(draft: StatusDraft, wanted: Wanted) -> bool:
+    """observedGeneration would not do: it stays behind while an attempt fails."""
     return (
-        draft.fields.get("lastAttemptedRevision") == wanted.chart_version
+        draft.fields.get("lastAttemptedGeneration") == draft.generation
+        and draft.fields.get("lastAttemptedRevision") == wanted.chart_version
         and draft.fields.get("lastAttemptedConfigDigest") == wanted.config_digest
     )
 
@@ -137,7 +204,10 @@ async def _apply(
     draft: StatusDraft,
     wanted: Wanted,
     objects: list[dict[str, Any]],
+    *,
+    whole: bool = True,
 ) -> Applied:
+    """`whole` False: a part of the release, which prunes nothing and is no inventory."""
     meta = obj["metadata"]
     applied = await apply(
         deps,
@@ -146,14 +216,15 @@ async def _apply(
             manager=MANAGER,
             labels={HELM_NAME_LABEL: meta["name"], HELM_NAMESPACE_LABEL: meta["namespace"]},
             namespace=wanted.namespace,
+            helm=True,
         ),
-        owned=keys_in(draft.fields),
-        prune=True,
+        owned=keys_in(draft.fields) if whole else (),
+        prune=whole,
         force=False,
-        timeout_s=_timeout(obj),
+        timeout_s=duration_field(obj, "timeout", _RELEASE_TIMEOUT_S),
         create_namespace=wanted.create_namespace,
     )
-    if not applied.failed:
+    if whole and not applied.failed:
         draft.fields["inventory"] = inventory_of(applied.objects)
     return applied
 
@@ -167,33 +238,45 @@ async def _unready(
     objects: tuple[dict[str, Any], ...],
 ) -> Success | None:
     """None when everything is ready, or waiting is off. Raises `NotYet` when the time is over."""
-    if not wanted.waits(_action(record)):
+    action = action_of(record)
+    if not wanted.waits(action):
         return None
     pending, failed = progress_of(deps, [key_of(each) for each in objects])
     if failed:
         await _failed(deps, obj, draft, wanted, record, f"failed resources: [{', '.join(failed)}]")
     if not pending:
         return None
-    since = next(c for c in draft.conditions if c["type"] == "Released")["lastTransitionTime"]
-    waited = (deps.clock.now() - _moment(since)).total_seconds()
-    limit = _timeout(obj)
+    waited = (deps.clock.now() - since(record)).total_seconds()
+    limit = _timeout(obj, action)
+    hint = _deadlock_hint(wanted, record, action)
     if waited >= limit:
-        await _failed(
-            deps, obj, draft, wanted, record, f"timeout waiting for: [{', '.join(pending)}]"
-        )
+        why = f"timeout waiting for: [{', '.join(pending)}]{hint}"
+        await _failed(deps, obj, draft, wanted, record, why)
     draft.progressing(
-        f"Waiting for {len(pending)} of {len(objects)} objects of release {wanted.where}"
+        f"Waiting for {len(pending)} of {len(objects)} objects of release {wanted.where}{hint}"
     )
     return Success(
         "Progressing", f"waiting for {', '.join(pending)}", limit - waited + 0.05, done=False
     )
 
 
+def _deadlock_hint(wanted: Wanted, record: Record, action: str) -> str:
+    """Charts whose pods need a post hook wait for each other: say so before the timeout does."""
+    later = due(record.hooks, f"post-{action}")
+    if not later or not wanted.runs_hooks(action):
+        return ""
+    names = ", ".join(f"{record.hooks[p]['kind']}/{record.hooks[p]['name']}" for p in later)
+    return (
+        f" (post-{action} hooks run only after that: {names}; if the objects need them, set"
+        f" spec.{action}.disableWait)"
+    )
+
+
 async def _failed(
     deps: Deps, obj: dict[str, Any], draft: StatusDraft, wanted: Wanted, record: Record, why: str
-) -> None:
+) -> NoReturn:
     """Record the failure and raise `NotYet`; the next reconcile tries again or stalls."""
-    action = _action(record)
+    action = action_of(record)
     failed = msgspec.structs.replace(
         record, status="failed", description=f"{action} failed: {why}"[:1000]
     )
@@ -226,10 +309,10 @@ async def _deployed(
     wanted: Wanted,
     record: Record,
     known: list[Record],
-    action: str,
     interval: float,
 ) -> Success:
     """Everything is ready: the record is deployed, those before it are superseded."""
+    action = action_of(record)
     moment = deps.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     done = msgspec.structs.replace(
         record,
@@ -241,6 +324,7 @@ async def _deployed(
     for each in known:
         if each.version != record.version and each.status == "deployed":
             await save(deps, wanted, msgspec.structs.replace(each, status="superseded"))
+    await prune_records(deps, wanted, [done, *(r for r in known if r.version != done.version)])
     history = list(draft.fields.get("history") or ())
     older = [
         {**each, "status": "superseded"} if each.get("status") == "deployed" else each
@@ -269,18 +353,15 @@ def _corrects_drift(obj: Mapping[str, Any]) -> bool:
     return (obj["spec"].get("driftDetection") or {}).get("mode") == "enabled"
 
 
-def _action(record: Record) -> str:
-    if record.status.startswith("pending-"):
-        return record.status.removeprefix("pending-")
-    return "install" if record.version == 1 else "upgrade"
+def action_of(record: Record) -> str:
+    """What a pending record is about: install or upgrade."""
+    return record.status.removeprefix("pending-")
 
 
-def _timeout(obj: dict[str, Any]) -> float:
-    return duration_field(obj, "timeout", _RELEASE_TIMEOUT_S)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _timeout(obj: dict[str, Any], action: str) -> float:
+    """Of one action, in seconds: its own, or the release's."""
+    own = {"spec": obj["spec"].get(action) or {}}
+    return duration_field(own, "timeout", duration_field(obj, "timeout", _RELEASE_TIMEOUT_S))
 
 
 async def _finalize(deps: Deps, obj: dict[str, Any]) -> None:
@@ -292,6 +373,7 @@ async def _finalize(deps: Deps, obj: dict[str, Any]) -> None:
         owner=Owner(
             manager=MANAGER,
             labels={HELM_NAME_LABEL: meta["name"], HELM_NAMESPACE_LABEL: meta["namespace"]},
+            helm=True,
         ),
         owned=keys_in(status),
         prune=True,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -13,35 +14,16 @@ from trimtab.flux.build import source_path
 from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
+from trimtab.flux.fields import RELEASE_FIELDS
+from trimtab.flux.helm_repository import repository_spec
+from trimtab.flux.kinds import GIT_REPOSITORY, HELM_REPOSITORY
 from trimtab.flux.references import object_text
-from trimtab.flux.sources import source_revision
+from trimtab.flux.sources import source_key, source_object, source_revision
 from trimtab.flux.values import Reference, compose, digest
 from trimtab.lang import yaml
-from trimtab.sources import Snapshot
+from trimtab.sources import ChartNotFound, Snapshot
 
 __all__ = ["Wanted", "read_wanted"]
-
-_REFUSED: Final = (
-    "chartRef",
-    "kubeConfig",
-    "serviceAccountName",
-    "postRenderers",
-    "commonMetadata",
-    "healthCheckExprs",
-    "test",
-)
-_NOT_HONOURED: Final = (
-    ("rollback",),
-    ("uninstall", "deletionPropagation"),
-    ("install", "replace"),
-    ("install", "disableHooks"),
-    ("upgrade", "force"),
-    ("upgrade", "preserveValues"),
-    ("upgrade", "cleanupOnFail"),
-    ("upgrade", "crds"),
-    ("upgrade", "remediation", "strategy"),
-    ("driftDetection", "ignore"),
-)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -61,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     max_history: int
     create_namespace: bool
     spec: dict[str, Any]
+    not_honoured: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -74,6 +57,16 @@ class Wanted(msgspec.Struct, frozen=True):
         """How often a failed action is tried again; negative is without end."""
         return int(((self.spec.get(action) or {}).get("remediation") or {}).get("retries") or 0)
 
+    def runs_hooks(self, action: str) -> bool:
+        return not (self.spec.get(action) or {}).get("disableHooks")
+
+    def skips_schema(self, action: str) -> bool:
+        return bool((self.spec.get(action) or {}).get("disableSchemaValidation"))
+
+    @property
+    def ignores_missing_files(self) -> bool:
+        return bool(self.spec["chart"]["spec"].get("ignoreMissingValuesFiles"))
+
     def waits(self, action: str) -> bool:
         return not (self.spec.get(action) or {}).get("disableWait")
 
@@ -86,12 +79,11 @@ class Wanted(msgspec.Struct, frozen=True):
 async def read_wanted(deps: Deps, obj: dict[str, Any], draft: StatusDraft) -> Wanted:
     """Raises `Stalled` for what is refused, `NotYet` for what is not there yet."""
     spec, meta = obj["spec"], obj["metadata"]
-    for field in _REFUSED:
-        if spec.get(field):
-            raise Stalled(f"spec.{field} is not supported yet", reason="FeatureNotSupported")
-    draft.not_honoured([f"spec.{'.'.join(path)}" for path in _NOT_HONOURED if _at(spec, path)])
+    not_honoured = _not_honoured(spec)
+    if not spec.get("chart"):
+        raise Stalled("spec.chart is missing", reason="InvalidChartReference")
     chart = spec["chart"]["spec"]
-    snapshot, path = _chart(deps, obj, chart)
+    snapshot, path = await _chart(deps, obj, chart)
     metadata = _metadata(deps, snapshot, path)
     values = compose(await _references(deps, obj), spec.get("values"))
     namespace = spec.get("targetNamespace") or meta["namespace"]
@@ -106,26 +98,68 @@ async def read_wanted(deps: Deps, obj: dict[str, Any], draft: StatusDraft) -> Wa
         app_version=str(metadata.get("appVersion") or ""),
         values=values,
         config_digest=digest(values),
-        value_files=_value_files(chart),
+        value_files=_value_files(chart, path),
         max_history=int(spec.get("maxHistory", 5)),
         create_namespace=bool((spec.get("install") or {}).get("createNamespace"))
         and namespace != meta["namespace"],
         spec=spec,
+        not_honoured=tuple(not_honoured),
     )
     draft.fields["storageNamespace"] = wanted.storage_namespace
     return wanted
 
 
-def _chart(deps: Deps, obj: dict[str, Any], chart: Mapping[str, Any]) -> tuple[Snapshot, str]:
+def _not_honoured(spec: Mapping[str, Any]) -> list[str]:
+    """Raises `Stalled` for what is refused."""
+    drift = spec.get("driftDetection") or {}
+    if drift.get("mode") != "enabled":
+        # What nobody compares need not be left out of it.
+        spec = {**spec, "driftDetection": {**drift, "ignore": None}}
+    named = RELEASE_FIELDS.check(spec)
+    return [*named, "spec.driftDetection.mode: warn"] if drift.get("mode") == "warn" else named
+
+
+async def _chart(deps: Deps, obj: dict[str, Any], chart: Mapping[str, Any]) -> tuple[Snapshot, str]:
+    """The tree that holds the chart, and the chart's directory in it."""
     kind = chart["sourceRef"]["kind"]
-    if kind != "GitRepository":
+    if kind == HELM_REPOSITORY.kind:
+        return await _from_repository(deps, obj, chart), ""
+    if kind != GIT_REPOSITORY.kind:
         raise Stalled(
             f"charts from a {kind} are not supported yet",
             reason="FeatureNotSupported",
-            hint="name a GitRepository and the chart's path in it",
+            hint="name a HelmRepository, or a GitRepository and the chart's path in it",
         )
     revision = source_revision(deps, obj, chart["sourceRef"])
     return revision.snapshot, source_path(chart["chart"])
+
+
+async def _from_repository(deps: Deps, obj: dict[str, Any], chart: Mapping[str, Any]) -> Snapshot:
+    """The newest version in the range, by the index that the HelmRepository keeps."""
+    key = source_key(obj, chart["sourceRef"])
+    known = deps.cache.get(key)
+    repository = known.obj if known else source_object(deps, obj, chart["sourceRef"])
+    spec = await repository_spec(deps, repository)
+    artifact = source_object(deps, obj, chart["sourceRef"])["status"]["artifact"]
+    index = await asyncio.to_thread(deps.artifacts.read, str(artifact["path"]))
+    if index is None:
+        raise NotYet(
+            f"the index of HelmRepository '{key.namespace}/{key.name}' is being fetched",
+            reason="ArtifactFailed",
+            retry_s=1.0,
+        )
+    wanted = msgspec.structs.replace(
+        spec, chart=str(chart["chart"]), version=str(chart.get("version") or "*")
+    )
+    try:
+        return await deps.sources.helm_chart(wanted, index)
+    except ChartNotFound as error:
+        # Only another index or another range can help, and either wakes this object.
+        raise Stalled(str(error), reason="InvalidChartReference", hint=error.hint) from error
+    except TrimtabError as error:
+        raise NotYet(
+            f"cannot get the chart: {error}", reason="ArtifactFailed", hint=error.hint
+        ) from error
 
 
 def _metadata(deps: Deps, snapshot: Snapshot, path: str) -> Mapping[str, Any]:
@@ -140,21 +174,30 @@ def _metadata(deps: Deps, snapshot: Snapshot, path: str) -> Mapping[str, Any]:
 
 
 def _version(version: str, chart: Mapping[str, Any], snapshot: Snapshot) -> str:
-    """The chart's version; by revision, the commit is its build metadata (spec/flux.md 2.4)."""
-    if chart.get("reconcileStrategy") != "Revision":
-        return version
-    return f"{version}+{snapshot.revision[:12]}"
+    """The chart's version and, as build metadata, what else makes it another chart
+    (spec/flux.md 2.4): by revision the commit of a Git source, and which value files are its
+    defaults."""
+    build = []
+    by_revision = chart.get("reconcileStrategy") == "Revision"
+    if by_revision and chart["sourceRef"]["kind"] == GIT_REPOSITORY.kind:
+        build.append(snapshot.revision[:12])
+    if chart.get("valuesFiles"):
+        build.append(sha256("\n".join(chart["valuesFiles"]).encode()).hexdigest()[:12])
+    return f"{version}+{'.'.join(build)}" if build else version
 
 
-def _value_files(chart: Mapping[str, Any]) -> tuple[str, ...]:
-    """`valuesFiles` replace the chart's values.yaml; here they go over it, so it must be named."""
-    files = tuple(source_path(file).rpartition("/")[2] for file in chart.get("valuesFiles") or ())
-    if files and "values.yaml" not in files:
+def _value_files(chart: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """Paths from the tree's root. `valuesFiles` replace the chart's values.yaml; here they go
+    over it, so it must be their first. Those of a Git source are relative to its root, those of
+    a packaged chart to the chart."""
+    files = tuple("/" + source_path(str(file)) for file in chart.get("valuesFiles") or ())
+    own = f"/{path}/values.yaml" if path else "/values.yaml"
+    if files and files[0] != own:
         raise Stalled(
-            "spec.chart.spec.valuesFiles without values.yaml is not supported yet",
+            f"spec.chart.spec.valuesFiles whose first is not {own[1:]} is not supported yet",
             reason="FeatureNotSupported",
         )
-    return tuple(file for file in files if file != "values.yaml")
+    return files[1:]
 
 
 async def _references(deps: Deps, obj: dict[str, Any]) -> list[Reference]:
@@ -187,10 +230,3 @@ def _release_name(obj: Mapping[str, Any]) -> str:
     if len(full) <= 53:
         return str(full)
     return f"{full[:40]}-{sha256(full.encode()).hexdigest()[:12]}"
-
-
-def _at(spec: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = spec
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value

@@ -10,6 +10,7 @@ __all__ = [
     "CONFIG_MAP",
     "FINALIZER",
     "GIT_REPOSITORY",
+    "HELM_MANAGER",
     "HELM_RELEASE",
     "HELM_REPOSITORY",
     "KUSTOMIZATION",
@@ -26,5 +27,6 @@ SECRET: Final = GroupKind("", "Secret")
 CONFIG_MAP: Final = GroupKind("", "ConfigMap")
 
 FINALIZER: Final = "finalizers.fluxcd.io"
+HELM_MANAGER: Final = "helm-controller"
 WRITER: Final = "gotk-trimtab"
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"

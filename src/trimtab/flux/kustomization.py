@@ -17,6 +17,7 @@ from trimtab.flux.conditions import StatusDraft
 from trimtab.flux.dependencies import check_dependencies
 from trimtab.flux.deps import Deps
 from trimtab.flux.errors import NotYet, Stalled
+from trimtab.flux.fields import KUSTOMIZATION_FIELDS
 from trimtab.flux.inventory import inventory_of, keys_in
 from trimtab.flux.kinds import KUSTOMIZATION
 from trimtab.flux.lifecycle import Kind, Success, duration_field
@@ -30,7 +31,6 @@ from trimtab.runtime import Context
 __all__ = ["KIND", "MANAGER"]
 
 MANAGER: Final = "kustomize-controller"
-_REFUSED: Final = ("decryption", "kubeConfig", "serviceAccountName", "healthCheckExprs", "ignore")
 _HISTORY: Final = 5
 
 
@@ -57,15 +57,15 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
 
 def _check_supported(spec: Mapping[str, Any], draft: StatusDraft) -> None:
     """What would change the result when left out is refused; what would not is named."""
-    for field in _REFUSED:
-        if spec.get(field):
-            raise Stalled(f"spec.{field} is not supported yet", reason="FeatureNotSupported")
+    named = KUSTOMIZATION_FIELDS.check(spec)
     if spec["sourceRef"]["kind"] != "GitRepository":
         raise Stalled(
             f"spec.sourceRef.kind {spec['sourceRef']['kind']} is not supported yet",
             reason="FeatureNotSupported",
         )
-    draft.not_honoured(["spec.validation"] if spec.get("validation") else [])
+    if spec.get("deletionPolicy") == "WaitForTermination":
+        named.append("spec.deletionPolicy: WaitForTermination")
+    draft.not_honoured(named)
 
 
 def _begin(draft: StatusDraft, revision: str) -> None:

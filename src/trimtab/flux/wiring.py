@@ -7,11 +7,11 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
-from trimtab.flux import git_repository, helm_release, kustomization
+from trimtab.flux import git_repository, helm_release, helm_repository, kustomization
 from trimtab.flux.build import NAME_LABEL, NAMESPACE_LABEL
 from trimtab.flux.deps import Deps
 from trimtab.flux.helm_release import HELM_NAME_LABEL, HELM_NAMESPACE_LABEL
-from trimtab.flux.kinds import GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION
+from trimtab.flux.kinds import GIT_REPOSITORY, HELM_RELEASE, HELM_REPOSITORY, KUSTOMIZATION
 from trimtab.flux.lifecycle import Kind, run
 from trimtab.kube import LiveObject
 from trimtab.objects import GroupKind, ObjectKey
@@ -42,7 +42,7 @@ INDEX: Final = {SOURCE_INDEX: _sources_of}
 
 
 def controllers(deps: Deps, *, rng: Random) -> list[Controller]:
-    """Controllers for GitRepository, Kustomization and HelmRelease, wired to each other."""
+    """Controllers for the sources and for Kustomization and HelmRelease, wired to each other."""
     sources = _controller(deps, git_repository.KIND, rng)
     deps.following.on_change = lambda key: sources.enqueue(
         Key(namespace=key.namespace, name=key.name), "the remote has moved"
@@ -52,14 +52,17 @@ def controllers(deps: Deps, *, rng: Random) -> list[Controller]:
             deps,
             kind,
             rng,
-            watches=(Watch(GIT_REPOSITORY, partial(_readers, deps, kind.gk), _artifact_changed),),
+            watches=tuple(
+                Watch(source, partial(_readers, deps, kind.gk), _artifact_changed)
+                for source in (GIT_REPOSITORY, HELM_REPOSITORY)
+            ),
         )
         for kind in (kustomization.KIND, helm_release.KIND)
     ]
     by_kind = {KUSTOMIZATION: appliers[0], HELM_RELEASE: appliers[1]}
     deps.cache.subscribe(partial(_on_managed, by_kind))
     deps.cache.subscribe(partial(_on_dependency, deps, by_kind))
-    return [sources, *appliers]
+    return [sources, _controller(deps, helm_repository.KIND, rng), *appliers]
 
 
 def _controller(

@@ -17,6 +17,7 @@ __all__ = ["READERS", "Row", "read_row", "sort_rows"]
 READERS: Final[Mapping[GroupKind, Callable[[Mapping[str, Any]], Summary]]] = {
     GroupKind("argoproj.io", "Application"): application_summary,
     GroupKind("source.toolkit.fluxcd.io", "GitRepository"): flux_summary,
+    GroupKind("source.toolkit.fluxcd.io", "HelmRepository"): flux_summary,
     GroupKind("kustomize.toolkit.fluxcd.io", "Kustomization"): flux_summary,
     GroupKind("helm.toolkit.fluxcd.io", "HelmRelease"): flux_summary,
 }

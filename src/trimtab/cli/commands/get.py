@@ -22,6 +22,7 @@ from trimtab.server import READERS, Row, read_row, sort_rows
 SHORT = {
     "app": "application",
     "gitrepo": "gitrepository",
+    "helmrepo": "helmrepository",
     "ks": "kustomization",
     "hr": "helmrelease",
 }
