@@ -12,6 +12,7 @@ from typing import Any, Final
 from trimtab.cluster.errors import bad_request, invalid
 from trimtab.cluster.resources import Resource
 from trimtab.objects import (
+    Rules,
     Schema,
     apply_defaults,
     default_by_schema,
@@ -124,7 +125,12 @@ def strict_check(obj: Object, schema: Schema | None, mode: str, duplicates: list
 
 
 def prepare(
-    obj: Object, resource: Resource, schema: Schema | None, *, old: Object | None
+    obj: Object,
+    resource: Resource,
+    schema: Schema | None,
+    *,
+    old: Object | None,
+    rules: Rules | None = None,
 ) -> Prepared:
     """Prune, normalise, default and validate. Raises 422 with every finding."""
     gvk = resource.gvk
@@ -139,7 +145,7 @@ def prepare(
         obj = default_by_schema(obj, schema) if schema else obj
     else:
         obj = apply_defaults(obj, gvk, schema) if schema else obj
-    problems = validate(obj, gvk, schema, old=old, builtin=not resource.custom)
+    problems = validate(obj, gvk, schema, old=old, builtin=not resource.custom, rules=rules)
     if problems:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name") or "", problems)
     return Prepared(obj, warnings)

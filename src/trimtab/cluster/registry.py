@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.cluster.resources import Resource, builtin_resources
-from trimtab.objects import GVK, GroupKind, Schema, SchemaSet, crd_versions
+from trimtab.cluster.rules import CelEngine
+from trimtab.objects import GVK, GroupKind, Rules, Schema, SchemaSet, compile_rules, crd_versions
 
 __all__ = ["CRD", "Custom", "Registry", "version_order"]
 
@@ -38,6 +39,7 @@ class Registry:
         self._by_kind: dict[GroupKind, Resource] = {}
         self._custom: dict[tuple[str, str, str], Custom] = {}
         self._custom_kinds: dict[GroupKind, Custom] = {}
+        self._rules: dict[tuple[str, str, str], Rules] = {}
         self.generation = 0
         for resource in builtin_resources():
             if schemas.get(resource.gvk) is None and resource.kind not in _NO_SCHEMA:
@@ -74,6 +76,16 @@ class Registry:
     def schema(self, resource: Resource) -> Schema | None:
         custom = self.custom(resource)
         return custom.schema if custom else self.schemas.get(resource.gvk)
+
+    def rules(self, resource: Resource) -> Rules | None:
+        """The validation rules of a custom resource, compiled when they are first needed."""
+        key = (resource.group, resource.version, resource.plural)
+        custom = self._custom.get(key)
+        if custom is None:
+            return None
+        if key not in self._rules:
+            self._rules[key] = compile_rules(custom.schema, CelEngine())
+        return self._rules[key]
 
     def resources(self) -> Iterator[Resource]:
         yield from self._builtin.values()
@@ -132,6 +144,7 @@ class Registry:
         for key in gone:
             self._custom_kinds.pop(self._custom[key].resource.gvk.group_kind, None)
             del self._custom[key]
+            self._rules.pop(key, None)
         if gone:
             self.generation += 1
 

@@ -34,9 +34,17 @@ from trimtab.cluster.pipeline import (
 )
 from trimtab.cluster.registry import CRD, Registry
 from trimtab.cluster.resources import Resource
+from trimtab.cluster.rules import CelEngine
 from trimtab.cluster.store import Record, Store
 from trimtab.cluster.unenforced import check_unenforced
-from trimtab.objects import UNTYPED, FieldError, NotStructural, crd_versions, unenforced_rules
+from trimtab.objects import (
+    UNTYPED,
+    FieldError,
+    NotStructural,
+    compile_rules,
+    crd_versions,
+    unenforced_rules,
+)
 from trimtab.objects.identity import GroupKind
 from trimtab.objects.managed import ApplyConflict, BadApply, apply_config, track_update
 
@@ -135,7 +143,13 @@ class Writer:
         if self.store.get(resource.storage, meta.get("namespace") or "", meta["name"]):
             raise already_exists(resource.title, meta["name"])
         self._admit(resource, obj)
-        prepared = prepare(obj, resource, self.registry.schema(resource), old=None)
+        prepared = prepare(
+            obj,
+            resource,
+            self.registry.schema(resource),
+            old=None,
+            rules=self.registry.rules(resource),
+        )
         warnings = warnings + prepared.warnings
         obj = self._allocate.on_create(resource, prepared.obj)
         warnings = warnings + self._check_crd(resource, obj)
@@ -253,8 +267,11 @@ class Writer:
             )
         rules: list[str] = []
         try:
-            for schema in crd_versions(obj).values():
-                rules += unenforced_rules(schema)
+            for index, schema in enumerate(crd_versions(obj).values()):
+                path = f"spec.versions[{index}].schema.openAPIV3Schema"
+                compiled = compile_rules(schema, CelEngine(), path=path)
+                problems += compiled.problems
+                rules += unenforced_rules(schema, compiled)
         except NotStructural as error:
             problems += [_violation(text) for text in error.violations]
         if problems:
@@ -292,7 +309,8 @@ class Writer:
             error = FieldError(
                 "Invalid", "metadata.resourceVersion", 0, "must be specified for an update"
             )
-            raise invalid(resource.kind, resource.group, name, [error])
+            # Here, unlike elsewhere, the resource is named and not the kind.
+            raise invalid(resource.plural, resource.group, name, [error])
         updated, more = self.write(resource, record, obj, options, subresource)
         return updated, warnings + more, False
 
@@ -314,7 +332,13 @@ class Writer:
         if not subresource:
             obj = self._allocate.on_update(resource, old, obj)
         compared = None if subresource == "binding" else old
-        prepared = prepare(obj, resource, self.registry.schema(resource), old=compared)
+        prepared = prepare(
+            obj,
+            resource,
+            self.registry.schema(resource),
+            old=compared,
+            rules=self.registry.rules(resource),
+        )
         obj = prepared.obj
         self._check_finalizers(resource, old, obj)
         warnings = list(prepared.warnings)
@@ -396,7 +420,7 @@ class Writer:
                 "metadata.finalizers",
                 None,
                 "no new finalizers can be added if the object is being deleted,"
-                " found new finalizers " + str(added).replace("'", '"'),
+                " found new finalizers []string{" + ", ".join(f'"{each}"' for each in added) + "}",
             )
             raise invalid(resource.kind, resource.group, obj["metadata"]["name"], [error])
 
