@@ -201,6 +201,38 @@ def test_an_old_version_of_the_api_is_reconciled(tmp_path):
     on_plane(tmp_path, {"app/c.yaml": CONFIG.replace("VALUE", "x")}, body)
 
 
+def test_a_field_of_former_versions_that_changes_the_result_is_refused(tmp_path):
+    patch = "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {v: patched}}"
+
+    async def body(plane, _repo):
+        text = kustomization("app", "./app", f"  patchesStrategicMerge: [{patch}]\n")
+        await plane.apply(text.replace("fluxcd.io/v1\n", "fluxcd.io/v1beta2\n"))
+        await plane.until(
+            KS, "default", "app", ready("False", "FeatureNotSupported", "patchesStrategicMerge")
+        )
+        await plane.until_gone(CM, "default", "one", limit_s=1)
+
+    on_plane(tmp_path, {"app/c.yaml": CONFIG.replace("VALUE", "x")}, body)
+
+
+def test_health_checks_see_objects_of_others_and_those_without_a_namespace(tmp_path):
+    other = "apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere}\n"
+    extra = (
+        "  healthChecks:\n  - {apiVersion: v1, kind: Namespace, name: elsewhere}\n"
+        "  - {apiVersion: v1, kind: Service, name: absent}\n"
+    )
+
+    async def body(plane, _repo):
+        await plane.apply(other)
+        await plane.apply(kustomization("app", "./app", extra + "  timeout: 1s\n"))
+        failed = await plane.until(KS, "default", "app", ready("False", "HealthCheckFailed"))
+        message = condition(failed, "Ready")["message"]
+        assert "Service/default/absent status: 'NotFound'" in message
+        assert "elsewhere" not in message
+
+    on_plane(tmp_path, {"app/c.yaml": CONFIG.replace("VALUE", "x")}, body)
+
+
 def test_a_kind_that_does_not_exist_is_named_and_applies_nothing(tmp_path):
     strange = "apiVersion: example.com/v1\nkind: Nope\nmetadata: {name: n}\n"
 

@@ -42,7 +42,7 @@ class Fields(msgspec.Struct, frozen=True):
 GIT_FIELDS: Final = Fields(
     honoured=("url", "interval", "timeout", "ref", "secretRef", "provider", "suspend"),
     refused=("verify", "include", "recurseSubmodules", "proxySecretRef", "serviceAccountName"),
-    named=("ignore", "sparseCheckout"),
+    named=("ignore", "sparseCheckout", "gitImplementation", "accessFrom"),
 )
 
 HELM_REPOSITORY_FIELDS: Final = Fields(
@@ -76,7 +76,15 @@ KUSTOMIZATION_FIELDS: Final = Fields(
         "dependsOn",
         "suspend",
     ),
-    refused=("decryption", "kubeConfig", "serviceAccountName", "healthCheckExprs", "ignore"),
+    refused=(
+        "decryption",
+        "kubeConfig",
+        "serviceAccountName",
+        "healthCheckExprs",
+        "ignore",
+        "patchesStrategicMerge",
+        "patchesJson6902",
+    ),
     named=("validation",),
 )
 
@@ -117,6 +125,7 @@ RELEASE_FIELDS: Final = Fields(
     ),
     refused=(
         "chart.spec.verify",
+        "chart.spec.valuesFile",
         "chartRef",
         "kubeConfig",
         "serviceAccountName",

@@ -32,6 +32,7 @@ __all__ = ["KIND", "MANAGER"]
 
 MANAGER: Final = "kustomize-controller"
 _HISTORY: Final = 5
+_HEALTH_POLL_S: Final = 5.0
 
 
 async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: StatusDraft) -> Success:
@@ -43,7 +44,7 @@ async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: Stat
     _begin(draft, source.text)
     desired = await _build(deps, obj, source)
     applied = await _apply(deps, obj, desired, draft)
-    waiting = _unhealthy(deps, obj, applied.objects, draft)
+    waiting = await _unhealthy(deps, obj, applied.objects, draft)
     if waiting is not None:
         return waiting
     news = _finish(deps, draft, source.text, applied)
@@ -150,15 +151,16 @@ async def _apply(
     return applied
 
 
-def _unhealthy(
+async def _unhealthy(
     deps: Deps, obj: dict[str, Any], desired: tuple[dict[str, Any], ...], draft: StatusDraft
 ) -> Success | None:
     """None when health is not asked for, or everything is current. Raises `NotYet` when objects
     failed or the time is over."""
-    keys = _checked(obj, desired)
+    keys = await _checked(deps, obj, desired)
     if not keys:
         draft.drop("Healthy")
         return None
+    await deps.cache.ensure({key.group_kind for key in keys})
     pending, failed = progress_of(deps, keys)
     if failed:
         message = f"failed early due to stalled resources: [{', '.join(failed)}]"
@@ -187,18 +189,28 @@ def _unhealthy(
     draft.progressing(
         f"Running health checks for {len(keys)} objects with a timeout of {format_duration(limit)}"
     )
-    return Success("Progressing", f"waiting for {names}", limit - waited + 0.05, done=False)
+    left = limit - waited + 0.05
+    if not obj["spec"].get("wait"):
+        # Objects of others carry no label that leads here, so their change wakes nobody.
+        left = min(left, _HEALTH_POLL_S)
+    return Success("Progressing", f"waiting for {names}", left, done=False)
 
 
-def _checked(obj: dict[str, Any], desired: tuple[dict[str, Any], ...]) -> list[ObjectKey]:
+async def _checked(
+    deps: Deps, obj: dict[str, Any], desired: tuple[dict[str, Any], ...]
+) -> list[ObjectKey]:
     """Which objects must be healthy: all that was applied with `wait`, else the listed ones."""
     spec = obj["spec"]
     if spec.get("wait"):
         return [key_of(each) for each in desired]
     keys = []
+    discovery = await deps.client.discovery()
     for check in spec.get("healthChecks") or ():
         group = check.get("apiVersion", "apps/v1").rpartition("/")[0]
+        kind = discovery.resource(group, check["kind"])
         namespace = check.get("namespace") or obj["metadata"]["namespace"]
+        if kind is not None and not kind.namespaced:
+            namespace = ""
         keys.append(ObjectKey(group, check["kind"], namespace, check["name"]))
     return keys
 
