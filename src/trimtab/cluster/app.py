@@ -90,7 +90,7 @@ class App:
         began = time.perf_counter()
         try:
             request = await self._request(scope, receive)
-            answer = await self._handle(request)
+            answer = _pretty(request, await self._handle(request))
         except ApiError as error:
             answer = _error(error)
         except TrimtabError as error:
@@ -141,6 +141,16 @@ class App:
         finally:
             self._streams.discard(stream)
             gone.cancel()
+
+
+def _pretty(request: Request, answer: Reply | Stream) -> Reply | Stream:
+    """Indented for a reader who asked for it."""
+    if isinstance(answer, Stream) or not request.flag("pretty") or not answer.body:
+        return answer
+    if not answer.content_type.startswith("application/json"):
+        return answer
+    body = orjson.dumps(orjson.loads(answer.body), option=orjson.OPT_INDENT_2)
+    return msgspec.structs.replace(answer, body=body)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -70,7 +70,7 @@ def decode(body: bytes, content_type: str) -> tuple[Any, tuple[str, ...]]:
         raise ApiError(
             415,
             "UnsupportedMediaType",
-            f"the body of the request was in an unknown format ({media}) - accepted media types"
+            "the body of the request was in an unknown format - accepted media types"
             " include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )
     try:

@@ -37,7 +37,7 @@ def change_of(
     raise ApiError(
         415,
         "UnsupportedMediaType",
-        f"the body of the request was in an unknown format ({media}) - accepted media types"
+        "the body of the request was in an unknown format - accepted media types"
         " include: application/json-patch+json, application/merge-patch+json,"
         " application/apply-patch+yaml",
     )
