@@ -5,6 +5,7 @@ import asyncio
 from tests.flux.test_helm_releases_on_a_cluster import (
     CHART,
     CM,
+    CRD,
     message,
     on_plane,
     records,
@@ -214,3 +215,56 @@ spec: {containers: [{name: c, image: "busybox:1"}]}
         )
 
     on_plane(tmp_path, body, chart(job("seed", "post-install"), stuck))
+
+
+def test_a_failing_hook_is_run_once_for_each_attempt_that_is_allowed(tmp_path):
+    async def body(plane, _repo):
+        await plane.apply(release("  install: {remediation: {retries: 1}}\n"))
+        stalled = await plane.until(HR, "default", "web", ready("False", "RetriesExceeded"))
+        assert message(stalled) == "Failed to install after 2 attempt(s)"
+        kept = await records(plane)
+        assert [(r.version, r.status) for r in kept] == [(1, "failed"), (2, "failed")]
+
+    on_plane(tmp_path, body, chart(job("migrate", "pre-install", code=1)))
+
+
+def test_an_object_in_the_way_fails_a_hook_whose_policy_does_not_delete_it(tmp_path):
+    hook = job("mine", "pre-install", policy="hook-succeeded")
+
+    async def body(plane, _repo):
+        await plane.apply(
+            job("mine", "none").replace("  name: mine", "  name: mine\n  namespace: default")
+        )
+        await plane.apply(release())
+        failed = await plane.until(HR, "default", "web", ready("False", "InstallFailed"))
+        assert "Job/mine exists already" in message(failed)
+
+    on_plane(tmp_path, body, chart(hook))
+
+
+def test_a_change_while_a_hook_runs_starts_anew_and_leaves_no_pending_record(tmp_path):
+    async def body(plane, _repo):
+        await plane.apply(release())
+        await plane.until(HR, "default", "web", waits_for("waiting for pre-install hook Job/long"))
+        await plane.apply(release("  install: {disableHooks: true}\n", values="{color: green}"))
+        await plane.until(HR, "default", "web", ready(reason="InstallSucceeded"))
+        kept = await records(plane)
+        assert [(r.version, r.status) for r in kept] == [(1, "failed"), (2, "deployed")]
+        assert "stale 'pending-install'" in kept[0].description
+
+    on_plane(tmp_path, body, chart(job("long", "pre-install", run="60s")))
+
+
+def test_a_hook_may_need_the_namespace_and_the_definitions_of_its_release(tmp_path):
+    toy = (
+        "apiVersion: example.com/v1\nkind: Toy\nmetadata:\n  name: bear\n"
+        "  annotations: {helm.sh/hook: pre-install}\n"
+    )
+
+    async def body(plane, _repo):
+        extra = "  targetNamespace: fresh\n  install: {createNamespace: true}\n"
+        await plane.apply(release(extra))
+        await plane.until(HR, "default", "web", ready(reason="InstallSucceeded"))
+        await plane.client.get(GroupKind("example.com", "Toy"), "fresh", "bear")
+
+    on_plane(tmp_path, body, chart(toy, **{"charts/web/crds/toys.yaml": CRD}))
