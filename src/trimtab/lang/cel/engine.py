@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trimtab.lang.cel.errors import CelError, CelUnsupported, EvaluationError
+from trimtab.lang.cel.fields import MAKES_MAPS
 from trimtab.lang.cel.library import TEXTS_AND_LISTS, Function
 from trimtab.lang.cel.library_kubernetes import KUBERNETES
 
@@ -26,7 +27,7 @@ _PROBLEM: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 # What a real server takes and this engine does not: the rule is not wrong, it cannot be run.
 _GAPS: Final = (
     (r"Exceeded max recursion depth", "the engine does not parse expressions nested as deeply"),
-    (r"cel\.@mapInsert", "the engine has no comprehensions that make maps"),
+    (r"cel\.@mapInsert", MAKES_MAPS),
     (r"undeclared reference to 'format'", "the engine has no library of named formats"),
     (r"undeclared reference to '(?:reverse|first|last)'", "the engine lacks the function"),
     (

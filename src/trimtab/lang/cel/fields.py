@@ -16,6 +16,7 @@ from trimtab.lang.cel.syntax import Node, Tree
 __all__ = ["check_fields", "mentions"]
 
 Scope = Mapping[str, Shape]
+MAKES_MAPS: Final = "the engine has no comprehensions that make maps"
 _EQUALITY: Final = ("_==_", "_!=_")
 _SCALARS: Final = {"text": "string", "number": "double", "integer": "int", "bool": "bool"}
 
@@ -85,6 +86,8 @@ class _Check:
 
     def _call(self, node: Node, scope: Scope) -> Shape:
         parts = node.parts
+        if node.name == "cel.@mapInsert":
+            raise CelUnsupported(MAKES_MAPS, **self._place(node))
         if node.name == "_[_]":
             base = self.value(parts[0], scope)
             self.value(parts[1], scope)
