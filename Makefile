@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-long lint bench lock clean wheel setup
+.PHONY: demo test test-long fidelity lint bench lock clean wheel setup
 
 setup: $(READY)
 
@@ -29,6 +29,10 @@ test: $(READY)
 test-long: $(READY)
 	@mkdir -p .tmp
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m long --timeout 1800
+
+# Any other API server: python -m trimtab.cluster.fidelity run --server URL --token-file FILE
+fidelity: $(READY)
+	$(BIN)/python -m trimtab.cluster.fidelity run
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -36,9 +36,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m trimtab.cluster.fidelity", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m trimtab.cluster.fidelity", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("run", "check the answers"), ("record", "write the answers down")):
         command = commands.add_parser(name, help=text)

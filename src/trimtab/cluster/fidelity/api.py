@@ -80,9 +80,7 @@ class Server:
         return http.client.HTTPSConnection(host, timeout=TIMEOUT_S, context=self._trust)
 
 
-def _events(
-    answer: http.client.HTTPResponse, wanted: int, *, eof: bool
-) -> tuple[list[Any], bool]:
+def _events(answer: http.client.HTTPResponse, wanted: int, *, eof: bool) -> tuple[list[Any], bool]:
     seen: list[Any] = []
     while eof or len(seen) < wanted:
         try:

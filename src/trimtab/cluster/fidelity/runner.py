@@ -149,5 +149,3 @@ def _judge(suite: Suite, step: Step, names: dict[str, str], answer: Answer) -> l
         if step.eof and not answer.ended:
             found.append("the watch did not end")
     return found
-
-
