@@ -114,3 +114,24 @@ def test_deleting_a_kustomization_deletes_what_it_made(tmp_path):
             await plane.until_gone(CM, "default", "one")
 
     asyncio.run(run())
+
+
+def test_what_a_repository_leaves_out_is_refused_or_named(tmp_path):
+    async def run():
+        async with flux_plane(tmp_path) as plane:
+            repo = plane.repository("repo", {"app/one.yaml": config(), ".sourceignore": "*.jpg\n"})
+            source = SOURCE.replace("URL", repo.url)
+            await plane.apply(source)
+            named = await plane.until(GIT, "default", "repo", ready())
+            conditions = {c["type"]: c["message"] for c in named["status"]["conditions"]}
+            assert ".sourceignore" in conditions["FieldsNotHonoured"]
+            await plane.apply(
+                source.replace("name: repo,", "name: other,").replace(
+                    "interval: 1m,", "interval: 1m, ignore: '/docs',"
+                )
+            )
+            await plane.until(
+                GIT, "default", "other", ready("False", "FeatureNotSupported", "ignore")
+            )
+
+    asyncio.run(run())

@@ -41,8 +41,16 @@ class Fields(msgspec.Struct, frozen=True):
 # Honouring half of a security feature is worse than refusing it.
 GIT_FIELDS: Final = Fields(
     honoured=("url", "interval", "timeout", "ref", "secretRef", "provider", "suspend"),
-    refused=("verify", "include", "recurseSubmodules", "proxySecretRef", "serviceAccountName"),
-    named=("ignore", "sparseCheckout", "gitImplementation", "accessFrom"),
+    refused=(
+        "verify",
+        "include",
+        "recurseSubmodules",
+        "proxySecretRef",
+        "serviceAccountName",
+        # What it leaves out would be applied.
+        "ignore",
+    ),
+    named=("sparseCheckout", "gitImplementation", "accessFrom"),
 )
 
 HELM_REPOSITORY_FIELDS: Final = Fields(

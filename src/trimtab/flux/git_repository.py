@@ -55,10 +55,13 @@ def revision_of(snapshot: Snapshot) -> str:
 async def _reconcile(deps: Deps, _ctx: Context, obj: dict[str, Any], draft: StatusDraft) -> Success:
     interval = duration_field(obj, "interval")
     timeout = duration_field(obj, "timeout", 60.0)
-    draft.not_honoured(GIT_FIELDS.check(obj["spec"]))
+    named = GIT_FIELDS.check(obj["spec"])
     spec = await source_spec(deps, obj)
     asked = _asked(obj, draft)
     snapshot = await _fetch(deps, spec, draft, limit_s=timeout, fresh=asked)
+    if deps.sources.tree(snapshot).kind(".sourceignore") != "absent":
+        named.append("the repository's .sourceignore")
+    draft.not_honoured(named)
     deps.following.follow(key_of(obj), spec, snapshot)
     revision = revision_of(snapshot)
     known = draft.fields.get("artifact") or {}

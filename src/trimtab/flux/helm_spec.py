@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -80,6 +80,8 @@ async def read_wanted(deps: Deps, obj: dict[str, Any], draft: StatusDraft) -> Wa
     """Raises `Stalled` for what is refused, `NotYet` for what is not there yet."""
     spec, meta = obj["spec"], obj["metadata"]
     not_honoured = _not_honoured(spec)
+    annotations = meta.get("annotations") or {}
+    not_honoured += [f"annotation {name}" for name in _REQUESTS if annotations.get(name)]
     if not spec.get("chart"):
         raise Stalled("spec.chart is missing", reason="InvalidChartReference")
     chart = spec["chart"]["spec"]
@@ -107,6 +109,9 @@ async def read_wanted(deps: Deps, obj: dict[str, Any], draft: StatusDraft) -> Wa
     )
     draft.fields["storageNamespace"] = wanted.storage_namespace
     return wanted
+
+
+_REQUESTS: Final = ("reconcile.fluxcd.io/forceAt", "reconcile.fluxcd.io/resetAt")
 
 
 def _not_honoured(spec: Mapping[str, Any]) -> list[str]:
