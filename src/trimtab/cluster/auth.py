@@ -202,7 +202,7 @@ def _account_groups(namespace: str) -> tuple[str, ...]:
 def _forbidden(user: User, access: Access) -> ApiError:
     if access.path:
         return ApiError(403, "Forbidden", f"forbidden: {access.refusal(user)}")
-    title = f"{access.full_resource}.{access.group}" if access.group else access.full_resource
+    title = f"{access.resource}.{access.group}" if access.group else access.resource
     named = f'{title} "{access.name}"' if access.name else title
     details = {"name": access.name, "group": access.group, "kind": access.resource}
     return ApiError(

@@ -159,7 +159,9 @@ def too_large(wanted: int, current: int) -> ApiError:
 def _check_match(query: Mapping[str, str]) -> None:
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     problem = ""
-    if match and not version:
+    if query.get("sendInitialEvents"):
+        problem = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"
+    elif match and not version:
         problem = "resourceVersionMatch is forbidden unless resourceVersion is provided"
     elif match and query.get("continue"):
         problem = "resourceVersionMatch is forbidden when continue is provided"
@@ -167,8 +169,6 @@ def _check_match(query: Mapping[str, str]) -> None:
         problem = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
     elif match not in ("", "Exact", "NotOlderThan"):
         problem = f"resourceVersionMatch: Unsupported value: {match!r}"
-    elif query.get("sendInitialEvents"):
-        problem = "sendInitialEvents is forbidden for list"
     if problem:
         raise ApiError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {problem}')
     if query.get("continue") and version not in ("", "0"):

@@ -21,7 +21,7 @@ __all__ = ["read_path", "table"]
 
 _DEFAULT: Final = (
     Column("Name", lambda obj, _now: obj["metadata"]["name"]),
-    Column("Age", lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now)),
+    Column("Age", lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now), "date"),
 )
 
 _KINDS: Final = {**COLUMNS, **MORE_COLUMNS}

@@ -87,6 +87,11 @@ def test_proportional_scaling_adds_up_to_what_is_allowed(replicas, sizes):
     assert all(size >= 0 for size in result.values())
 
 
+def test_a_deployment_that_begins_paused_has_nothing_to_size():
+    fence = fence_of(2, max_surge="25%", max_unavailable="25%")
+    assert proportional_sizes(2, sets=[], fence=fence, status_replicas=0) == {}
+
+
 def test_every_walk_ends_with_only_new_pods():
     for replicas in range(1, 12):
         for surge, unavailable in (("25%", "25%"), (1, 0), (0, 1), ("0%", "0%"), ("100%", 0)):

@@ -66,7 +66,10 @@ class MemoryWorld:
             raise TrimtabError(f"{key} was modified", reason="Conflict")
         new = copy.deepcopy(obj)
         if subresource == "status":
+            notes = new["metadata"].get("annotations")
             new = {**copy.deepcopy(old), "status": new.get("status")}
+            if notes is not None:
+                new["metadata"]["annotations"] = notes
         elif "status" in old:
             new["status"] = copy.deepcopy(old["status"])
         if key.kind == "Pod" and subresource == "":
@@ -75,6 +78,7 @@ class MemoryWorld:
             return new
         if new.get("spec") != old.get("spec") or (
             key.kind == "Deployment"
+            and subresource != "status"
             and new["metadata"].get("annotations") != old["metadata"].get("annotations")
         ):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1

@@ -381,7 +381,9 @@ class _Pass:
             annotations = fresh["metadata"].get("annotations") or {}
             fresh["metadata"]["annotations"] = {**annotations, revisions.REVISION: str(revision)}
 
-        self.deployment = self.kit.edit(self.deployment, change) or self.deployment
+        # With the status, as real controllers do: it is no change of the generation.
+        marked = self.kit.edit(self.deployment, change, subresource="status")
+        self.deployment = marked or self.deployment
 
     def _resize(self, rs: Object, size: int) -> bool:
         """Sets a ReplicaSet's size and what it was sized for. True when the size changed."""

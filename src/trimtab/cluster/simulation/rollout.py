@@ -107,7 +107,7 @@ def proportional_sizes(
     """
     allowed = replicas + fence.surge if replicas > 0 else 0
     change = allowed - sum(s.replicas for s in sets)
-    if change == 0:
+    if change == 0 or not sets:
         return {s.name: s.replicas for s in sets}
     by_age = sorted(sets, key=lambda s: s.created, reverse=change > 0)
     ordered = sorted(by_age, key=lambda s: -s.replicas)
