@@ -12,20 +12,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from trimtab.cluster.admission import CRD_CLEANUP, NAMESPACE
 from trimtab.cluster.errors import ApiError
 from trimtab.cluster.namespaces import namespace_conditions
 from trimtab.cluster.registry import CRD, Registry
 from trimtab.cluster.resources import Resource
 from trimtab.cluster.store import Change, Record, Store
-from trimtab.cluster.writer import (
-    CRD_CLEANUP,
-    FOREGROUND,
-    NAMESPACE,
-    ORPHAN,
-    Deletion,
-    Options,
-    Writer,
-)
+from trimtab.cluster.writer import FOREGROUND, ORPHAN, Deletion, Options, Writer
 from trimtab.objects.identity import GroupKind, gvk_of
 
 __all__ = ["Lifecycle"]

@@ -7,7 +7,7 @@ Source: spec/embedded-cluster.md 7.1, 7.2, 7.4, 7.7, 8.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, Protocol
@@ -15,7 +15,9 @@ from uuid import UUID
 
 import msgspec
 
+from trimtab.cluster.admission import NAMESPACE, POD, admit
 from trimtab.cluster.allocate import Allocator
+from trimtab.cluster.definitions import check_definition
 from trimtab.cluster.errors import (
     ApiError,
     already_exists,
@@ -32,29 +34,20 @@ from trimtab.cluster.pipeline import (
     strict_check,
     without_volatile,
 )
-from trimtab.cluster.registry import CRD, Registry
+from trimtab.cluster.registry import Registry
 from trimtab.cluster.resources import Resource
-from trimtab.cluster.rules import CelEngine
 from trimtab.cluster.store import Record, Store
 from trimtab.cluster.unenforced import check_unenforced
 from trimtab.objects import (
     UNTYPED,
     FieldError,
-    NotStructural,
-    compile_rules,
-    crd_versions,
-    unenforced_rules,
 )
-from trimtab.objects.identity import GroupKind
 from trimtab.objects.managed import ApplyConflict, BadApply, apply_config, track_update
 
 __all__ = ["Deletion", "Options", "Writer"]
 
-NAMESPACE: Final = GroupKind("", "Namespace")
-POD: Final = GroupKind("", "Pod")
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
-CRD_CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
 PROTECTED: Final = ("default", "kube-system", "kube-public")
 CREATE_BY_PUT: Final = frozenset(
     {"Lease", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Event", "Endpoints"}
@@ -142,7 +135,7 @@ class Writer:
         self._name(resource, meta)
         if self.store.get(resource.storage, meta.get("namespace") or "", meta["name"]):
             raise already_exists(resource.title, meta["name"])
-        self._admit(resource, obj)
+        admit(self.store, resource, obj)
         prepared = prepare(
             obj,
             resource,
@@ -152,7 +145,7 @@ class Writer:
         )
         warnings = warnings + prepared.warnings
         obj = self._allocate.on_create(resource, prepared.obj)
-        warnings = warnings + self._check_crd(resource, obj)
+        warnings = warnings + check_definition(resource, obj)
         warnings += check_unenforced(resource, obj, allowed=self._unenforced)
         if options.guard is not None:
             options.guard(resource, obj, None)
@@ -200,87 +193,6 @@ class Writer:
                 " because it is being terminated"
             )
             raise forbidden(resource.title, name, why, [cause])
-
-    def _admit(self, resource: Resource, obj: Object) -> None:
-        """What admission adds: labels and finalizers of namespaces, accounts of pods, classes."""
-        meta, spec = obj["metadata"], obj.get("spec") or {}
-        if resource.storage == NAMESPACE:
-            meta.setdefault("labels", {})
-            meta["labels"] = {**(meta["labels"] or {}), "kubernetes.io/metadata.name": meta["name"]}
-            obj["spec"] = {**spec, "finalizers": ["kubernetes"]}
-            obj["status"] = {"phase": "Active"}
-        elif resource.storage == POD:
-            spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
-            spec.setdefault("serviceAccount", spec["serviceAccountName"])
-            spec.setdefault("tolerations", copy.deepcopy(_TOLERATIONS))
-            obj["status"] = {"phase": "Pending", **(obj.get("status") or {})}
-        elif resource.storage == CRD:
-            finalizers = meta.setdefault("finalizers", [])
-            if CRD_CLEANUP not in finalizers:
-                finalizers.append(CRD_CLEANUP)
-        elif resource.kind == "PersistentVolumeClaim" and "storageClassName" not in spec:
-            default = self._default_class()
-            if default:
-                spec["storageClassName"] = default
-
-    def _default_class(self) -> str:
-        for record in self.store.iterate(GroupKind("storage.k8s.io", "StorageClass")):
-            annotations = record.obj["metadata"].get("annotations") or {}
-            if annotations.get("storageclass.kubernetes.io/is-default-class") == "true":
-                return record.name
-        return ""
-
-    def _check_crd(self, resource: Resource, obj: Object) -> list[str]:
-        """Warnings of what the definition asks for and nobody enforces. Raises 422."""
-        if resource.storage != CRD:
-            return []
-        spec, name = obj["spec"], obj["metadata"]["name"]
-        problems: list[FieldError] = []
-        want = f"{spec['names']['plural']}.{spec['group']}"
-        if name != want:
-            problems.append(
-                FieldError(
-                    "Invalid",
-                    "metadata.name",
-                    name,
-                    f'must be spec.names.plural+"."+spec.group ({want})',
-                )
-            )
-        if sum(1 for each in spec["versions"] if each.get("storage")) != 1:
-            problems.append(
-                FieldError(
-                    "Invalid",
-                    "spec.versions",
-                    None,
-                    "must have exactly one version marked as storage version",
-                )
-            )
-        strategy = (spec.get("conversion") or {}).get("strategy", "None")
-        if strategy != "None":
-            problems.append(
-                FieldError(
-                    "NotSupported",
-                    "spec.conversion.strategy",
-                    strategy,
-                    "conversion webhooks are not implemented by the embedded cluster",
-                )
-            )
-        rules: list[str] = []
-        try:
-            for index, schema in enumerate(crd_versions(obj).values()):
-                path = f"spec.versions[{index}].schema.openAPIV3Schema"
-                compiled = compile_rules(schema, CelEngine(), path=path)
-                problems += compiled.problems
-                rules += unenforced_rules(schema, compiled)
-        except NotStructural as error:
-            problems += [_violation(text) for text in error.violations]
-        if problems:
-            raise invalid(resource.kind, resource.group, name, problems)
-        if not rules:
-            return []
-        return [
-            f"the embedded cluster does not enforce {len(rules)} CEL rules, such as: {rules[0]}"
-        ]
 
     # -- update ------------------------------------------------------------------------------
 
@@ -343,7 +255,7 @@ class Writer:
         self._check_finalizers(resource, old, obj)
         warnings = list(prepared.warnings)
         if not subresource:
-            warnings += self._check_crd(resource, obj)
+            warnings += check_definition(resource, obj)
             warnings += check_unenforced(resource, obj, allowed=self._unenforced)
             if options.guard is not None:
                 options.guard(resource, obj, old)
@@ -625,24 +537,4 @@ def _other_uid(given: str, stored: str) -> str:
     return f"Precondition failed: UID in precondition: {given}, UID in object meta: {stored}"
 
 
-def _violation(text: str) -> FieldError:
-    """`path: Reason: detail`, as the schema's checks say it."""
-    path, _, rest = text.partition(": ")
-    word, _, detail = rest.partition(": ")
-    if word == "Required value":
-        return FieldError("Required", path, None, detail)
-    if word == "Forbidden":
-        return FieldError("Forbidden", path, None, detail)
-    return FieldError("Invalid", path, None, rest.removeprefix("Invalid value: "))
-
-
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
-_TOLERATIONS: Final[list[Mapping[str, Any]]] = [
-    {
-        "key": f"node.kubernetes.io/{key}",
-        "operator": "Exists",
-        "effect": "NoExecute",
-        "tolerationSeconds": 300,
-    }
-    for key in ("not-ready", "unreachable")
-]
