@@ -20,7 +20,8 @@ demo: $(READY)
 	@$(BIN)/trimtab up --demo --data .demo $(if $(KEEP),--keep) $(DEMO_FLAGS)
 
 # Temporary files stay inside the checkout, so that deleting it leaves nothing behind.
-test test-long: export TMPDIR := $(CURDIR)/.tmp
+test test-long fidelity bench: export TMPDIR := $(CURDIR)/.tmp
+demo test test-long fidelity bench: export KUBECACHEDIR := $(CURDIR)/.tmp/kubectl
 
 test: $(READY)
 	@mkdir -p .tmp
@@ -32,6 +33,7 @@ test-long: $(READY)
 
 # Any other API server: python -m trimtab.cluster.fidelity run --server URL --token-file FILE
 fidelity: $(READY)
+	@mkdir -p .tmp
 	$(BIN)/python -m trimtab.cluster.fidelity run
 
 lint: $(READY)
@@ -41,6 +43,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
+	@mkdir -p .tmp
 	$(BIN)/python -m bench
 
 wheel: $(READY)

@@ -91,6 +91,9 @@ async def _kubectl_works(system: System, story: Story) -> None:
         program,
         "--kubeconfig",
         str(system.kubeconfig),
+        # Discovery of a cluster that lives a minute must not stay in the user's home.
+        "--cache-dir",
+        str(system.kubeconfig.parent / "kubectl-cache"),
         "get",
         "namespaces",
         "-o",
