@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.objects import GroupKind, ObjectKey, key_of
+from trimtab.objects.kind_order import CREATION_ORDER
 
 __all__ = ["STAGES", "WAVES", "KindOrder", "stage_of"]
 
@@ -38,45 +39,7 @@ class KindOrder(msgspec.Struct, frozen=True):
         return (self.rank(key.group_kind), key.group, key.kind, key.namespace, key.name)
 
 
-WAVES: Final = KindOrder(
-    first=(
-        "Namespace",
-        "NetworkPolicy",
-        "ResourceQuota",
-        "LimitRange",
-        "PodSecurityPolicy",
-        "PodDisruptionBudget",
-        "ServiceAccount",
-        "Secret",
-        "SecretList",
-        "ConfigMap",
-        "StorageClass",
-        "PersistentVolume",
-        "PersistentVolumeClaim",
-        "CustomResourceDefinition",
-        "ClusterRole",
-        "ClusterRoleList",
-        "ClusterRoleBinding",
-        "ClusterRoleBindingList",
-        "Role",
-        "RoleList",
-        "RoleBinding",
-        "RoleBindingList",
-        "Service",
-        "DaemonSet",
-        "Pod",
-        "ReplicationController",
-        "ReplicaSet",
-        "Deployment",
-        "HorizontalPodAutoscaler",
-        "StatefulSet",
-        "Job",
-        "CronJob",
-        "IngressClass",
-        "Ingress",
-        "APIService",
-    )
-)
+WAVES: Final = KindOrder(first=CREATION_ORDER)
 
 STAGES: Final = KindOrder(
     first=(

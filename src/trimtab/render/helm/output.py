@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.errors import Location
 from trimtab.lang import yaml
+from trimtab.objects.kind_order import CREATION_ORDER
 from trimtab.render.errors import HelmError
 from trimtab.render.helm.engine import Rendered
 from trimtab.render.manifests import manifests_of
@@ -19,41 +20,7 @@ _TESTS = frozenset(("test", "test-success", "test-failure"))
 
 INSTALL_ORDER = (
     "PriorityClass",
-    "Namespace",
-    "NetworkPolicy",
-    "ResourceQuota",
-    "LimitRange",
-    "PodSecurityPolicy",
-    "PodDisruptionBudget",
-    "ServiceAccount",
-    "Secret",
-    "SecretList",
-    "ConfigMap",
-    "StorageClass",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "CustomResourceDefinition",
-    "ClusterRole",
-    "ClusterRoleList",
-    "ClusterRoleBinding",
-    "ClusterRoleBindingList",
-    "Role",
-    "RoleList",
-    "RoleBinding",
-    "RoleBindingList",
-    "Service",
-    "DaemonSet",
-    "Pod",
-    "ReplicationController",
-    "ReplicaSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "StatefulSet",
-    "Job",
-    "CronJob",
-    "IngressClass",
-    "Ingress",
-    "APIService",
+    *CREATION_ORDER,
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
 )
