@@ -331,7 +331,7 @@ def _capabilities() -> dict[str, Any]:
             "admission webhooks",
             "validating admission policies",
             "enforcement of ResourceQuota, LimitRange and NetworkPolicy",
-            "CEL rules of CustomResourceDefinitions",
+            "conversion webhooks of CustomResourceDefinitions",
             "openapi/v2",
         ],
     }
